@@ -1,0 +1,6 @@
+//! Althing.
+#![forbid(unsafe_code)]
+
+pub mod governance;
+#[cfg(test)]
+mod test_support;
