@@ -138,8 +138,9 @@ impl fmt::Display for TotalWeight {
 /// A threshold: a fraction from 0 to 1, written `2/3`.
 ///
 /// It is only ever compared, by cross-multiplication in 128 bits, which is exact for every pair of
-/// 53-bit factors.
-#[derive(Clone, Copy)]
+/// 53-bit factors. Two fractions are equal when their texts are: `4/6` asks for as much as `2/3`,
+/// but an event that says one is not an event that says the other.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Fraction {
     numerator: u64,
     denominator: u64,
@@ -172,6 +173,12 @@ impl Fraction {
         self.denominator
     }
 
+    /// Whether this fraction asks for less than `other`.
+    #[must_use]
+    pub const fn is_below(self, other: Self) -> bool {
+        !other.reached_by(self.numerator, self.denominator)
+    }
+
     /// Whether `part` is at least this fraction of `whole`.
     #[must_use]
     pub const fn reached_by(self, part: u64, whole: u64) -> bool {
@@ -184,29 +191,6 @@ impl Fraction {
         part as u128 * self.denominator as u128 > self.numerator as u128 * whole as u128
     }
 }
-
-/// Fractions compare by value: `4/6` equals `2/3`.
-impl Ord for Fraction {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let left = u128::from(self.numerator) * u128::from(other.denominator);
-        let right = u128::from(other.numerator) * u128::from(self.denominator);
-        left.cmp(&right)
-    }
-}
-
-impl PartialOrd for Fraction {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Fraction {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Fraction {}
 
 /// The text is no fraction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -278,7 +262,11 @@ mod tests {
 
     #[test]
     fn fractions_have_strict_text() {
-        assert_eq!("2/3".parse(), Ok(Fraction::new(4, 6).unwrap()));
+        let fraction = |text: &str| text.parse::<Fraction>().unwrap();
+        assert_eq!(fraction("2/3"), Fraction::new(2, 3).unwrap());
+        assert_ne!(fraction("2/3"), fraction("4/6"));
+        assert!(!fraction("2/3").is_below(fraction("4/6")));
+        assert!(fraction("3/5").is_below(fraction("2/3")));
         for text in [
             "", "2", "2/0", "3/2", "-1/2", "+1/2", "02/3", "2/ 3", "2/3/4", "0.5",
         ] {

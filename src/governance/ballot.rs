@@ -1,0 +1,102 @@
+//! A ballot: one node's signed vote on one proposal.
+//!
+//! Specification, "Ballots".
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::digest::Digest;
+use super::id::{LedgerId, NodeId, ProposalId, VoteId};
+use super::label::Prose;
+use super::statement::StatementContent;
+use super::tally::Standing;
+use super::time::Timestamp;
+
+/// What a ballot says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ballot {
+    /// When the voter says it voted; must lie before the deadline.
+    pub cast_at: Timestamp,
+    /// The voter's decision.
+    pub decision: Decision,
+    /// The ledger that the ballot is for.
+    pub ledger: LedgerId,
+    /// The hash of the proposal's entry, and thereby of the whole history before it.
+    pub proposal_hash: Digest,
+    /// The proposal that is voted on.
+    pub proposal_id: ProposalId,
+    /// Why, in the voter's words; may be empty.
+    pub rationale: Prose,
+    /// An id unique among the voter's ballots.
+    pub vote_id: VoteId,
+    /// The voting node.
+    pub voter: NodeId,
+}
+
+impl StatementContent for Ballot {
+    const DOMAIN: &'static str = "althing/ballot/v1";
+    // The rationale may double in size when it is escaped.
+    const MAX_BYTES: usize = 40 * 1024;
+}
+
+/// The three ways to vote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decision {
+    /// In favour.
+    Approve,
+    /// Against.
+    Reject,
+    /// Present, on neither side.
+    Abstain,
+}
+
+impl Decision {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Approve, Self::Reject, Self::Abstain];
+
+    /// The stable string.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+            Self::Abstain => "abstain",
+        }
+    }
+
+    /// Where a voter with this decision stands.
+    #[must_use]
+    pub const fn standing(self) -> Standing {
+        match self {
+            Self::Approve => Standing::Approve,
+            Self::Reject => Standing::Reject,
+            Self::Abstain => Standing::Abstain,
+        }
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The name of no decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected approve, reject or abstain")]
+pub struct ParseDecisionError;
+
+impl FromStr for Decision {
+    type Err = ParseDecisionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|decision| decision.name() == text)
+            .ok_or(ParseDecisionError)
+    }
+}

@@ -1,0 +1,100 @@
+//! `decide`: whether a command may happen, and everything that follows from it.
+//!
+//! The text of each rule stands here once. A writer calls [`decide`] before it appends, and strict
+//! replay calls the same code for every entry that it reads.
+
+mod lifecycle;
+mod predict;
+mod propose;
+mod vote;
+
+use super::command::Command;
+use super::consequence::next_consequence;
+use super::digest::Digest;
+use super::event::Event;
+use super::key::SignatureVerifier;
+use super::rejection::Rejection;
+use super::state::State;
+use super::time::Timestamp;
+
+pub(super) use propose::{check_policy, rules_for};
+
+/// What a decision depends on besides the state and the command.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The time of the entries to be written.
+    pub at: Timestamp,
+    /// Who checks signatures.
+    pub verifier: &'a dyn SignatureVerifier,
+}
+
+/// The events that `command` leads to: its cause, then every consequence, all of one instant.
+///
+/// Empty where the command asks for what is recorded already (the same ballot again).
+///
+/// # Errors
+/// [`Rejection`] with the first rule that says no; nothing happens then.
+pub fn decide(
+    state: &State,
+    command: &Command,
+    context: &Context<'_>,
+) -> Result<Vec<Event>, Rejection> {
+    let Some(cause) = admit(state, command, context)? else {
+        return Ok(Vec::new());
+    };
+    if !may_have_consequences(&cause) {
+        return Ok(vec![cause]);
+    }
+    let mut trial = state.clone();
+    // Entries on trial have no hash yet. Only a proposal's opening keeps its hash, and that has no
+    // consequences.
+    trial.apply(trial.entries + 1, context.at, Digest::ZERO, &cause);
+    let mut events = vec![cause];
+    while let Some(consequence) = next_consequence(&trial, context.at) {
+        trial.apply(trial.entries + 1, context.at, Digest::ZERO, &consequence);
+        events.push(consequence);
+    }
+    Ok(events)
+}
+
+/// The one event that `command` itself is; `None` where it is recorded already.
+///
+/// # Errors
+/// [`Rejection`] with the first rule that says no.
+pub fn admit(
+    state: &State,
+    command: &Command,
+    context: &Context<'_>,
+) -> Result<Option<Event>, Rejection> {
+    if context.at < state.clock {
+        return Err(Rejection::ClockBehindHead {
+            head: state.clock,
+            found: context.at,
+        });
+    }
+    match command {
+        Command::Propose(proposal) => propose::propose(state, proposal, context).map(Some),
+        Command::Vote(ballot) => vote::vote(state, ballot, context),
+        Command::Withdraw(withdrawal) => lifecycle::withdraw(state, withdrawal, context).map(Some),
+        Command::Close(proposal) => lifecycle::close(state, *proposal, context.at).map(Some),
+        Command::Execute(proposal) => lifecycle::execute(state, *proposal, context.at).map(Some),
+        Command::SubmitEvidence(evidence) => vote::submit_evidence(state, evidence, context),
+        Command::RecordPrediction(prediction) => {
+            predict::record(state, prediction, context.at).map(Some)
+        }
+        Command::RecordRecovery(recovery) => Ok(Some(Event::RecoveryRecorded(recovery.clone()))),
+    }
+}
+
+/// Whether anything can follow from `cause`. These four change no count, no membership and no
+/// grant, and a replay of many predictions needs no look at the open proposals.
+#[must_use]
+pub const fn may_have_consequences(cause: &Event) -> bool {
+    !matches!(
+        cause,
+        Event::PredictionRecorded(_)
+            | Event::RecoveryRecorded(_)
+            | Event::ProposalCreated(_)
+            | Event::ProposalWithdrawn(_)
+    )
+}

@@ -1,0 +1,31 @@
+//! Recording a prediction. Specification, "Predictions".
+
+use crate::governance::event::{Event, PredictionRecorded};
+use crate::governance::kind::AuthorizationKind;
+use crate::governance::policy::PredictionPolicy;
+use crate::governance::prediction::{Prediction, PredictionVerdict};
+use crate::governance::rejection::Rejection;
+use crate::governance::state::State;
+use crate::governance::time::Timestamp;
+
+pub(super) fn record(
+    state: &State,
+    prediction: &Prediction,
+    at: Timestamp,
+) -> Result<Event, Rejection> {
+    let grant = state.authorizations().in_force(
+        AuthorizationKind::Model,
+        &prediction.model,
+        &prediction.context,
+        at,
+    );
+    let verdict = match (grant, state.policy().predictions) {
+        (Some(grant), _) => PredictionVerdict::Granted(grant),
+        (None, PredictionPolicy::Record) => PredictionVerdict::Unauthorized,
+        (None, PredictionPolicy::Refuse) => return Err(Rejection::PredictionUnauthorized),
+    };
+    Ok(Event::PredictionRecorded(PredictionRecorded {
+        prediction: prediction.clone(),
+        verdict,
+    }))
+}

@@ -1,0 +1,177 @@
+//! Ballots and the contradictions between them. Specification, "Ballots" and "Byzantine behaviour".
+
+use crate::governance::ballot::Ballot;
+use crate::governance::event::{ByzantineDetected, Event};
+use crate::governance::evidence::Equivocation;
+use crate::governance::rejection::Rejection;
+use crate::governance::state::State;
+use crate::governance::state::proposal::{Member, ProposalState, Status};
+use crate::governance::state::registry::{Node, NodeStatus};
+use crate::governance::statement::Signed;
+use crate::governance::time::Timestamp;
+
+use super::Context;
+
+/// The first rule that applies decides, in the order of the specification.
+pub(super) fn vote(
+    state: &State,
+    signed: &Signed<Ballot>,
+    context: &Context<'_>,
+) -> Result<Option<Event>, Rejection> {
+    let ballot = signed.content();
+    let voter = ballot.voter;
+    if ballot.ledger != state.ledger() {
+        return Err(Rejection::WrongLedger);
+    }
+    let Some(proposal) = state.proposals().get(ballot.proposal_id) else {
+        return Err(Rejection::BallotUnknownProposal {
+            proposal: ballot.proposal_id,
+        });
+    };
+    if ballot.proposal_hash != *proposal.hash() {
+        return Err(Rejection::BallotHashMismatch);
+    }
+    let (Some(member), Some(node)) = (proposal.member(voter), state.registry().get(voter)) else {
+        return Err(Rejection::NotInElectorate { voter });
+    };
+    if !signed.is_signed_by(node.key(), context.verifier) {
+        return Err(Rejection::BallotSignature { voter });
+    }
+    if let Some(evidence) = contradiction(state, proposal, member, signed, context.at)? {
+        return Ok(Some(evidence));
+    }
+    if node.status() == NodeStatus::Suspended {
+        return Err(Rejection::BallotSuspended { voter });
+    }
+    if member.ballot().is_some() {
+        return Ok(None);
+    }
+    check_new_ballot(state, proposal, node, ballot, context.at)?;
+    Ok(Some(Event::VoteCast(signed.clone())))
+}
+
+/// Evidence, where the ballot contradicts the voter's recorded one.
+fn contradiction(
+    state: &State,
+    proposal: &ProposalState,
+    member: &Member,
+    signed: &Signed<Ballot>,
+    at: Timestamp,
+) -> Result<Option<Event>, Rejection> {
+    let ballot = signed.content();
+    let recorded = member
+        .ballot()
+        .filter(|recorded| recorded.signed.content().decision != ballot.decision);
+    let known = state.evidence_against(ballot.voter, ballot.proposal_id);
+    match recorded {
+        _ if known.is_some() => Err(Rejection::BallotEquivocation {
+            voter: ballot.voter,
+        }),
+        None => Ok(None),
+        Some(recorded) => {
+            check_evidence_window(proposal, at)?;
+            let evidence = Equivocation {
+                first: recorded.signed.as_ref().clone(),
+                second: signed.clone(),
+            };
+            Ok(Some(detected(state, evidence)))
+        }
+    }
+}
+
+fn check_new_ballot(
+    state: &State,
+    proposal: &ProposalState,
+    node: &Node,
+    ballot: &Ballot,
+    at: Timestamp,
+) -> Result<(), Rejection> {
+    let voter = ballot.voter;
+    if node.status() == NodeStatus::Removed {
+        return Err(Rejection::BallotNodeRemoved { voter });
+    }
+    if proposal.status() != Status::Voting {
+        return Err(Rejection::BallotProposalClosed {
+            proposal: proposal.id(),
+        });
+    }
+    // Time never runs backwards, so it can't lie before the opening.
+    if at >= proposal.deadline() {
+        return Err(Rejection::BallotOutsidePeriod {
+            deadline: proposal.deadline(),
+        });
+    }
+    if ballot.cast_at >= proposal.deadline() {
+        return Err(Rejection::BallotCastLate {
+            cast_at: ballot.cast_at,
+        });
+    }
+    if state.registry().has_voted_as(voter, ballot.vote_id) {
+        return Err(Rejection::VoteIdReused {
+            vote: ballot.vote_id,
+        });
+    }
+    Ok(())
+}
+
+/// Evidence that anyone may submit, also after the decision.
+pub(super) fn submit_evidence(
+    state: &State,
+    evidence: &Equivocation,
+    context: &Context<'_>,
+) -> Result<Option<Event>, Rejection> {
+    let ballot = evidence.first.content();
+    let voter = ballot.voter;
+    if ballot.ledger != state.ledger() {
+        return Err(Rejection::WrongLedger);
+    }
+    if !evidence.is_contradiction() {
+        return Err(Rejection::NotContradictory);
+    }
+    let Some(proposal) = state.proposals().get(ballot.proposal_id) else {
+        return Err(Rejection::UnknownProposal {
+            proposal: ballot.proposal_id,
+        });
+    };
+    if ballot.proposal_hash != *proposal.hash() {
+        return Err(Rejection::EvidenceHashMismatch);
+    }
+    let node = state.registry().get(voter);
+    let (Some(_), Some(node)) = (proposal.member(voter), node) else {
+        return Err(Rejection::EvidenceNotInElectorate { voter });
+    };
+    for signed in [&evidence.first, &evidence.second] {
+        if !signed.is_signed_by(node.key(), context.verifier) {
+            return Err(Rejection::EvidenceSignature { voter });
+        }
+    }
+    if state.evidence_against(voter, ballot.proposal_id).is_some() {
+        return Ok(None);
+    }
+    check_evidence_window(proposal, context.at)?;
+    Ok(Some(detected(state, evidence.clone())))
+}
+
+fn check_evidence_window(proposal: &ProposalState, at: Timestamp) -> Result<(), Rejection> {
+    let Some(ended_at) = proposal.ended_at() else {
+        return Ok(());
+    };
+    let until = ended_at.saturating_add(proposal.evidence_window);
+    if at >= until {
+        return Err(Rejection::EvidenceWindowOver { until });
+    }
+    Ok(())
+}
+
+fn detected(state: &State, evidence: Equivocation) -> Event {
+    let Equivocation { first, second } = evidence.ordered();
+    let node = first.content().voter;
+    let active = state.registry().get(node).is_some_and(Node::is_active);
+    Event::ByzantineDetected(ByzantineDetected {
+        node,
+        proposal_id: first.content().proposal_id,
+        suspended: active && state.registry().active_count() > 1,
+        first,
+        second,
+    })
+}

@@ -1,0 +1,267 @@
+//! `evolve`: what an event does to the state. It judges nothing; [`decide`](super::decide) did.
+//!
+//! Total: an event about something that does not exist changes nothing.
+
+use std::sync::Arc;
+
+use super::decide::rules_for;
+use super::digest::Digest;
+use super::event::{
+    AdmittedBy, AuthorizationGranted, AuthorizationRevoked, ByzantineDetected, ConsensusReached,
+    Event, NodeAdded, PolicyUpdated, PredictionRecorded, ProposalCreated, Recorded, Timing,
+    VoteCast,
+};
+use super::id::{NodeId, ProposalId};
+use super::kind::AuthorizationKind;
+use super::state::authorization::{Grant, Revoked};
+use super::state::proposal::{CastBallot, Decided, Member, ProposalState, Status};
+use super::state::registry::{Node, NodeStatus};
+use super::state::{EvidenceRecord, State};
+use super::tally::{Standing, Tally, Verdict};
+use super::time::{Seconds, Timestamp};
+
+/// The state after `recorded`.
+#[must_use]
+pub fn evolve(mut state: State, recorded: &Recorded) -> State {
+    state.apply(
+        recorded.seq,
+        recorded.timestamp,
+        recorded.hash,
+        &recorded.event,
+    );
+    state
+}
+
+impl State {
+    /// Applies one event in place. `hash` is the entry's hash.
+    pub(crate) fn apply(&mut self, seq: u64, at: Timestamp, hash: Digest, event: &Event) {
+        self.entries = seq;
+        self.clock = at;
+        match event {
+            Event::LedgerCreated(_) => {}
+            Event::NodeAdded(added) => self.node_added(added, seq, at, hash),
+            Event::NodeRemoved(removed) => self.node_removed(removed.node, removed.proposal_id, at),
+            Event::ProposalCreated(created) => self.proposal_created(created, seq, at, hash),
+            Event::ProposalWithdrawn(withdrawal) => {
+                self.end(withdrawal.content().proposal_id, Status::Withdrawn, at);
+            }
+            Event::ProposalSuperseded(superseded) => {
+                self.end(superseded.proposal_id, Status::Superseded, at);
+            }
+            Event::ProposalFailed(failed) => self.end(failed.proposal_id, Status::Failed, at),
+            Event::ProposalLapsed(lapsed) => self.end(lapsed.proposal_id, Status::Lapsed, at),
+            Event::DecisionOverturned(overturned) => {
+                self.end(overturned.proposal_id, Status::Overturned, at);
+            }
+            Event::VoteCast(ballot) => self.vote_cast(ballot, seq, at),
+            Event::ConsensusReached(consensus) => self.consensus_reached(consensus, seq, at),
+            Event::ByzantineDetected(detected) => self.byzantine_detected(detected, seq, at),
+            Event::AuthorizationGranted(granted) => self.authorization_granted(granted, seq, at),
+            Event::AuthorizationRevoked(revoked) => self.authorization_revoked(revoked, seq, at),
+            Event::PolicyUpdated(updated) => self.policy_updated(updated, at),
+            Event::PredictionRecorded(recorded) => self.prediction_recorded(recorded),
+            Event::RecoveryRecorded(_) => self.recoveries = self.recoveries.saturating_add(1),
+        }
+    }
+
+    fn update(&mut self, proposal: ProposalId, change: impl FnOnce(&mut ProposalState)) {
+        Arc::make_mut(&mut self.proposals).update(proposal, change);
+    }
+
+    /// Changes every proposal in voting except `except`.
+    fn update_undecided(
+        &mut self,
+        except: Option<ProposalId>,
+        change: impl Fn(&mut ProposalState),
+    ) {
+        for proposal in self.proposals.undecided_ids() {
+            if Some(proposal) != except {
+                self.update(proposal, &change);
+            }
+        }
+    }
+
+    fn end(&mut self, proposal: ProposalId, status: Status, at: Timestamp) {
+        self.update(proposal, |proposal| {
+            proposal.status = status;
+            proposal.ended_at = Some(at);
+        });
+    }
+
+    /// Notes a change of membership, keys or policy.
+    const fn advance_epoch(&mut self) {
+        self.epoch = self.epoch.saturating_add(1);
+    }
+
+    fn node_added(&mut self, added: &NodeAdded, seq: u64, at: Timestamp, hash: Digest) {
+        let node = Node {
+            name: added.name.clone(),
+            weight: added.weight,
+            key: added.key.clone(),
+            status: NodeStatus::Active,
+            added_at: seq,
+            votes: std::collections::BTreeSet::new(),
+        };
+        Arc::make_mut(&mut self.registry).add(added.node, node);
+        match &added.admitted_by {
+            // The last founder's entry is the ledger's origin.
+            AdmittedBy::Founding(_) => Arc::make_mut(&mut self.identity).origin = hash,
+            AdmittedBy::Proposal(proposal) => {
+                self.advance_epoch();
+                self.end(*proposal, Status::Executed, at);
+            }
+        }
+    }
+
+    /// A removed node's ballots stand; what it has not cast it never will.
+    fn node_removed(&mut self, node: NodeId, proposal: ProposalId, at: Timestamp) {
+        Arc::make_mut(&mut self.registry).retire(node, NodeStatus::Removed);
+        self.advance_epoch();
+        self.end(proposal, Status::Executed, at);
+        self.update_undecided(None, |proposal| {
+            if proposal.member(node).map(Member::standing) == Some(Standing::Uncast) {
+                proposal.stand(node, Standing::Barred);
+            }
+        });
+    }
+
+    fn proposal_created(
+        &mut self,
+        created: &ProposalCreated,
+        seq: u64,
+        at: Timestamp,
+        hash: Digest,
+    ) {
+        let content = created.statement.content().clone();
+        let electorate = self.registry.active().map(|(id, node)| {
+            let member = Member {
+                weight: node.weight(),
+                standing: Standing::Uncast,
+                ballot: None,
+            };
+            (id, member)
+        });
+        let proposal = ProposalState {
+            rules: rules_for(&self.policy, &content.action),
+            content,
+            hash,
+            seq,
+            opened_at: at,
+            deadline: created.deadline,
+            epoch: created.epoch,
+            early_decision: self.policy.early_decision,
+            evidence_window: self.policy.evidence_window_seconds,
+            electorate: electorate.collect(),
+            tally: Tally::open(created.total_weight),
+            status: Status::Voting,
+            decided: None,
+            ended_at: None,
+            tainted: false,
+        };
+        Arc::make_mut(&mut self.proposals).open(proposal);
+    }
+
+    fn vote_cast(&mut self, signed: &VoteCast, seq: u64, at: Timestamp) {
+        let ballot = signed.content();
+        Arc::make_mut(&mut self.registry).note_vote(ballot.voter, ballot.vote_id);
+        let cast = CastBallot {
+            signed: Arc::new(signed.clone()),
+            seq,
+            at,
+        };
+        self.update(ballot.proposal_id, |proposal| {
+            proposal.stand(ballot.voter, ballot.decision.standing());
+            if let Some(member) = proposal.electorate.get_mut(&ballot.voter) {
+                member.ballot = Some(cast);
+            }
+        });
+    }
+
+    fn consensus_reached(&mut self, consensus: &ConsensusReached, seq: u64, at: Timestamp) {
+        self.update(consensus.proposal_id, |proposal| {
+            proposal.decided = Some(Decided {
+                seq,
+                at,
+                early: consensus.timing == Timing::Early,
+            });
+            let waits = proposal.timelock() > Seconds::ZERO;
+            proposal.status = match consensus.decision {
+                Verdict::Passed if waits => Status::Queued,
+                Verdict::Passed => Status::Passed,
+                Verdict::Rejected => Status::Rejected,
+                Verdict::Expired => Status::Expired,
+            };
+            proposal.ended_at = proposal.status.is_final().then_some(at);
+        });
+    }
+
+    /// The weight on the contradicted proposal turns Byzantine whatever became of the proposal; a
+    /// suspended node loses its voice on all others that are still undecided.
+    fn byzantine_detected(&mut self, detected: &ByzantineDetected, seq: u64, at: Timestamp) {
+        let node = detected.node;
+        let record = EvidenceRecord {
+            seq,
+            at,
+            suspended: detected.suspended,
+        };
+        Arc::make_mut(&mut self.evidence).insert((node, detected.proposal_id), record);
+        self.update(detected.proposal_id, |proposal| {
+            proposal.stand(node, Standing::Byzantine);
+            proposal.tainted |= proposal.status == Status::Executed;
+        });
+        if !detected.suspended {
+            return;
+        }
+        Arc::make_mut(&mut self.registry).retire(node, NodeStatus::Suspended);
+        self.advance_epoch();
+        self.update_undecided(Some(detected.proposal_id), |proposal| {
+            match proposal.member(node).map(Member::standing) {
+                None | Some(Standing::Byzantine | Standing::Barred) => {}
+                Some(Standing::Uncast) => proposal.stand(node, Standing::Barred),
+                Some(_) => proposal.stand(node, Standing::Byzantine),
+            }
+        });
+    }
+
+    fn authorization_granted(&mut self, granted: &AuthorizationGranted, seq: u64, at: Timestamp) {
+        let grant = Grant {
+            kind: granted.kind,
+            terms: granted.terms.clone(),
+            granted_seq: seq,
+            granted_at: at,
+            revoked: None,
+        };
+        if granted.kind == AuthorizationKind::Model {
+            self.predictions.note_grant(&granted.terms.subject);
+        }
+        Arc::make_mut(&mut self.authorizations).add(granted.grant_id, grant);
+        self.end(granted.grant_id, Status::Executed, at);
+    }
+
+    fn authorization_revoked(&mut self, revoked: &AuthorizationRevoked, seq: u64, at: Timestamp) {
+        let authorizations = Arc::make_mut(&mut self.authorizations);
+        for grant in &revoked.grant_ids {
+            let by = revoked.proposal_id;
+            authorizations.revoke(*grant, Revoked { by, seq, at });
+        }
+        let proposal = self.proposals.get(revoked.proposal_id);
+        let ends_everything = proposal
+            .and_then(|proposal| proposal.content().action.revokes())
+            .is_some_and(|(_, terms)| terms.grant_id.is_none());
+        if ends_everything {
+            authorizations.note_revocation(revoked.kind, &revoked.subject, seq);
+        }
+        self.end(revoked.proposal_id, Status::Executed, at);
+    }
+
+    fn policy_updated(&mut self, updated: &PolicyUpdated, at: Timestamp) {
+        self.policy = Arc::new(updated.policy.as_ref().clone());
+        self.advance_epoch();
+        self.end(updated.proposal_id, Status::Executed, at);
+    }
+
+    fn prediction_recorded(&mut self, recorded: &PredictionRecorded) {
+        let model = &recorded.prediction.model;
+        self.predictions.record(model, &recorded.verdict);
+    }
+}

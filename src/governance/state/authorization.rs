@@ -1,0 +1,320 @@
+//! Grants, and the answer to "may this subject do that, here and now?".
+//!
+//! Specification, "Authorization".
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use serde::Serialize;
+
+use crate::governance::id::{GrantId, ProposalId, Subject};
+use crate::governance::kind::AuthorizationKind;
+use crate::governance::proposal::GrantTerms;
+use crate::governance::scope::CheckContext;
+use crate::governance::time::Timestamp;
+
+/// All grants that ever were, in the order in which they were given.
+#[derive(Debug, Clone, Default)]
+pub struct Authorizations {
+    grants: IndexMap<GrantId, Grant>,
+    by_subject: BTreeMap<(AuthorizationKind, Subject), SubjectRecord>,
+}
+
+/// What is known of one subject's authorizations of one kind.
+#[derive(Debug, Clone, Default)]
+struct SubjectRecord {
+    grants: Vec<GrantId>,
+    /// The entry of the last revocation that ended all grants.
+    revoked_at: Option<u64>,
+}
+
+/// One grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    pub(in crate::governance) kind: AuthorizationKind,
+    pub(in crate::governance) terms: GrantTerms,
+    pub(in crate::governance) granted_seq: u64,
+    pub(in crate::governance) granted_at: Timestamp,
+    pub(in crate::governance) revoked: Option<Revoked>,
+}
+
+/// When and by what a grant was revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revoked {
+    /// The revoking proposal.
+    pub by: ProposalId,
+    /// The entry that records it.
+    pub seq: u64,
+    /// When it happened.
+    pub at: Timestamp,
+}
+
+/// Whether a grant holds at some instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GrantStatus {
+    /// It was ended by a decision.
+    Revoked,
+    /// Its time is over.
+    Expired,
+    /// Its time is yet to come.
+    NotYetValid,
+    /// It holds.
+    Live,
+}
+
+impl GrantStatus {
+    /// The stable string.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not-yet-valid",
+            Self::Live => "live",
+        }
+    }
+}
+
+impl Grant {
+    /// What is allowed.
+    #[must_use]
+    pub const fn kind(&self) -> AuthorizationKind {
+        self.kind
+    }
+
+    /// To whom, within which limits.
+    #[must_use]
+    pub const fn terms(&self) -> &GrantTerms {
+        &self.terms
+    }
+
+    /// The entry that gave it.
+    #[must_use]
+    pub const fn granted_seq(&self) -> u64 {
+        self.granted_seq
+    }
+
+    /// When it was given.
+    #[must_use]
+    pub const fn granted_at(&self) -> Timestamp {
+        self.granted_at
+    }
+
+    /// When and by what it was revoked, if it was.
+    #[must_use]
+    pub const fn revoked(&self) -> Option<&Revoked> {
+        self.revoked.as_ref()
+    }
+
+    /// Whether it holds at `at`. All periods include their start and exclude their end.
+    #[must_use]
+    pub fn status(&self, at: Timestamp) -> GrantStatus {
+        if self.revoked.is_some() {
+            GrantStatus::Revoked
+        } else if self.terms.expires_at.is_some_and(|end| at >= end) {
+            GrantStatus::Expired
+        } else if self.terms.not_before.is_some_and(|start| at < start) {
+            GrantStatus::NotYetValid
+        } else {
+            GrantStatus::Live
+        }
+    }
+}
+
+/// The answer to a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckOutcome {
+    /// Why the subject may, or may not.
+    pub reason: CheckReason,
+    /// The grants that allow it, or those that come closest, in the order in which they were
+    /// given.
+    pub grants: Vec<GrantId>,
+    /// The limits that the caller takes on, the strictest of each name.
+    pub obligations: BTreeMap<String, u64>,
+}
+
+impl CheckOutcome {
+    /// Whether the subject may act.
+    #[must_use]
+    pub const fn is_allowed(&self) -> bool {
+        matches!(self.reason, CheckReason::Granted)
+    }
+}
+
+/// Why a check allows or denies. From the most distant denial to the permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckReason {
+    /// No grant of this subject and kind was ever given.
+    NoGrant,
+    /// Every grant was revoked.
+    Revoked,
+    /// A grant's time is over.
+    Expired,
+    /// A grant's time is yet to come.
+    NotYetValid,
+    /// A grant is live, but the context is outside its scope.
+    OutOfScope,
+    /// A live grant covers the context.
+    Granted,
+}
+
+impl CheckReason {
+    /// The stable string.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoGrant => "no-grant",
+            Self::Revoked => "revoked",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not-yet-valid",
+            Self::OutOfScope => "out-of-scope",
+            Self::Granted => "granted",
+        }
+    }
+}
+
+impl Authorizations {
+    /// A grant by its id.
+    #[must_use]
+    pub fn get(&self, grant: GrantId) -> Option<&Grant> {
+        self.grants.get(&grant)
+    }
+
+    /// All grants in the order in which they were given.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (GrantId, &Grant)> {
+        self.grants.iter().map(|(id, grant)| (*id, grant))
+    }
+
+    /// The grants of one subject and kind, in the order in which they were given.
+    pub fn of<'a>(
+        &'a self,
+        kind: AuthorizationKind,
+        subject: &Subject,
+    ) -> impl Iterator<Item = (GrantId, &'a Grant)> + use<'a> {
+        self.by_subject
+            .get(&(kind, subject.clone()))
+            .into_iter()
+            .flat_map(|record| &record.grants)
+            .filter_map(|id| Some((*id, self.grants.get(id)?)))
+    }
+
+    /// Whether `subject` may act in `context` at `at`, with the reason.
+    ///
+    /// The context is the caller's claim: nothing here can check it.
+    #[must_use]
+    pub fn check(
+        &self,
+        kind: AuthorizationKind,
+        subject: &Subject,
+        context: &CheckContext,
+        at: Timestamp,
+    ) -> CheckOutcome {
+        let mut outcome = CheckOutcome {
+            reason: CheckReason::NoGrant,
+            grants: Vec::new(),
+            obligations: BTreeMap::new(),
+        };
+        for (id, grant) in self.of(kind, subject) {
+            let reason = grant.reason(context, at);
+            if reason > outcome.reason {
+                outcome.reason = reason;
+                outcome.grants.clear();
+                outcome.obligations.clear();
+            }
+            if reason == outcome.reason {
+                outcome.grants.push(id);
+                if reason == CheckReason::Granted {
+                    grant.add_obligations(&mut outcome.obligations);
+                }
+            }
+        }
+        outcome
+    }
+
+    /// The first grant under which `subject` may act in `context` at `at`.
+    #[must_use]
+    pub fn in_force(
+        &self,
+        kind: AuthorizationKind,
+        subject: &Subject,
+        context: &CheckContext,
+        at: Timestamp,
+    ) -> Option<GrantId> {
+        self.of(kind, subject)
+            .find(|(_, grant)| grant.reason(context, at) == CheckReason::Granted)
+            .map(|(id, _)| id)
+    }
+
+    /// The grants of one subject and kind that are not revoked, in the order in which they were
+    /// given. Those whose time is over or yet to come are among them.
+    #[must_use]
+    pub fn unrevoked(&self, kind: AuthorizationKind, subject: &Subject) -> Vec<GrantId> {
+        self.of(kind, subject)
+            .filter(|(_, grant)| grant.revoked.is_none())
+            .map(|(id, _)| id)
+            .collect()
+    }
+
+    /// Whether all grants of this subject and kind were revoked after entry `seq`.
+    #[must_use]
+    pub fn was_revoked_after(&self, seq: u64, kind: AuthorizationKind, subject: &Subject) -> bool {
+        self.by_subject
+            .get(&(kind, subject.clone()))
+            .and_then(|record| record.revoked_at)
+            .is_some_and(|revoked_at| revoked_at > seq)
+    }
+
+    pub(in crate::governance) fn add(&mut self, id: GrantId, grant: Grant) {
+        let key = (grant.kind, grant.terms.subject.clone());
+        self.by_subject.entry(key).or_default().grants.push(id);
+        self.grants.insert(id, grant);
+    }
+
+    pub(in crate::governance) fn revoke(&mut self, grant: GrantId, revoked: Revoked) {
+        if let Some(grant) = self.grants.get_mut(&grant) {
+            grant.revoked = Some(revoked);
+        }
+    }
+
+    /// Notes that everything of this subject and kind ended at entry `seq`.
+    pub(in crate::governance) fn note_revocation(
+        &mut self,
+        kind: AuthorizationKind,
+        subject: &Subject,
+        seq: u64,
+    ) {
+        let key = (kind, subject.clone());
+        self.by_subject.entry(key).or_default().revoked_at = Some(seq);
+    }
+
+    pub(in crate::governance) fn revocations(
+        &self,
+    ) -> impl Iterator<Item = (AuthorizationKind, &Subject, u64)> {
+        self.by_subject
+            .iter()
+            .filter_map(|((kind, subject), record)| Some((*kind, subject, record.revoked_at?)))
+    }
+}
+
+impl Grant {
+    fn reason(&self, context: &CheckContext, at: Timestamp) -> CheckReason {
+        match self.status(at) {
+            GrantStatus::Revoked => CheckReason::Revoked,
+            GrantStatus::Expired => CheckReason::Expired,
+            GrantStatus::NotYetValid => CheckReason::NotYetValid,
+            GrantStatus::Live if self.terms.scope.admits(context) => CheckReason::Granted,
+            GrantStatus::Live => CheckReason::OutOfScope,
+        }
+    }
+
+    /// Adds this grant's limits. The strictest limit of each name holds, so that a caller who keeps
+    /// to it is covered by every grant that allows it.
+    fn add_obligations(&self, obligations: &mut BTreeMap<String, u64>) {
+        for (key, limit) in self.terms.scope.obligations() {
+            let known = obligations.entry(key.as_str().to_owned()).or_insert(limit);
+            *known = (*known).min(limit);
+        }
+    }
+}

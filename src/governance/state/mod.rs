@@ -1,0 +1,171 @@
+//! The authoritative state that replay rebuilds.
+//!
+//! Each part is shared until it changes, so that a copy of the whole state costs a few reference
+//! counts: the rules try a command on a copy before anything is recorded.
+
+pub mod authorization;
+pub mod prediction;
+mod projection;
+pub mod proposal;
+pub mod registry;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::digest::Digest;
+use super::founding::Founding;
+use super::id::{LedgerId, NodeId, ProposalId};
+use super::label::Name;
+use super::policy::Policy;
+use super::statement::Statement;
+use super::time::Timestamp;
+use authorization::Authorizations;
+use prediction::Predictions;
+use proposal::Proposals;
+use registry::Registry;
+
+pub use projection::{PROJECTION_VERSION, StateHash};
+
+/// Everything that the history says, as of its last entry.
+#[derive(Debug, Clone)]
+pub struct State {
+    pub(super) identity: Arc<Identity>,
+    pub(super) entries: u64,
+    pub(super) clock: Timestamp,
+    pub(super) epoch: u64,
+    pub(super) policy: Arc<Policy>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) proposals: Arc<Proposals>,
+    pub(super) authorizations: Arc<Authorizations>,
+    pub(super) evidence: Arc<BTreeMap<(NodeId, ProposalId), EvidenceRecord>>,
+    pub(super) predictions: Predictions,
+    pub(super) recoveries: u64,
+}
+
+/// Which ledger this is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// SHA-256 of the founding statement.
+    pub ledger: LedgerId,
+    /// What the group calls itself.
+    pub name: Name,
+    /// When the ledger was created.
+    pub created_at: Timestamp,
+    /// The hash of the last genesis entry, for verifiers to pin.
+    pub origin: Digest,
+}
+
+/// Where evidence against a node is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EvidenceRecord {
+    /// The entry that holds the evidence.
+    pub seq: u64,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// Whether the node was suspended for it.
+    pub suspended: bool,
+}
+
+impl State {
+    /// The state before the founders are registered.
+    pub(super) fn founded(statement: &Statement<Founding>, at: Timestamp) -> Self {
+        let founding = statement.content();
+        Self {
+            identity: Arc::new(Identity {
+                ledger: LedgerId::of_founding(statement.as_str()),
+                name: founding.name.clone(),
+                created_at: at,
+                origin: Digest::ZERO,
+            }),
+            entries: 0,
+            clock: at,
+            epoch: 0,
+            policy: Arc::new(founding.policy.clone()),
+            registry: Arc::default(),
+            proposals: Arc::default(),
+            authorizations: Arc::default(),
+            evidence: Arc::default(),
+            predictions: Predictions::default(),
+            recoveries: 0,
+        }
+    }
+
+    /// Which ledger this is.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The ledger's id.
+    #[must_use]
+    pub fn ledger(&self) -> LedgerId {
+        self.identity.ledger
+    }
+
+    /// How many entries the history has.
+    #[must_use]
+    pub const fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// The timestamp of the last entry.
+    #[must_use]
+    pub const fn clock(&self) -> Timestamp {
+        self.clock
+    }
+
+    /// The count of membership, key and policy changes, suspensions included.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The nodes.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The proposals.
+    #[must_use]
+    pub fn proposals(&self) -> &Proposals {
+        &self.proposals
+    }
+
+    /// The grants.
+    #[must_use]
+    pub fn authorizations(&self) -> &Authorizations {
+        &self.authorizations
+    }
+
+    /// The evidence, by node and proposal.
+    pub fn evidence(&self) -> impl Iterator<Item = (NodeId, ProposalId, &EvidenceRecord)> {
+        self.evidence
+            .iter()
+            .map(|((node, proposal), record)| (*node, *proposal, record))
+    }
+
+    /// The evidence against `node` on `proposal`.
+    #[must_use]
+    pub fn evidence_against(&self, node: NodeId, proposal: ProposalId) -> Option<&EvidenceRecord> {
+        self.evidence.get(&(node, proposal))
+    }
+
+    /// The counts of predictions.
+    #[must_use]
+    pub const fn predictions(&self) -> &Predictions {
+        &self.predictions
+    }
+
+    /// How many unacknowledged tails were set aside after crashes.
+    #[must_use]
+    pub const fn recoveries(&self) -> u64 {
+        self.recoveries
+    }
+}

@@ -1,0 +1,200 @@
+//! The registry: which nodes there are, with which keys and weights.
+
+use std::collections::BTreeSet;
+
+use indexmap::IndexMap;
+use serde::Serialize;
+
+use crate::governance::digest::Digest;
+use crate::governance::id::{NodeId, VoteId};
+use crate::governance::key::PublicKey;
+use crate::governance::label::Name;
+use crate::governance::weight::{TotalWeight, Weight};
+
+/// All nodes that ever were, in the order in which they joined.
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    nodes: IndexMap<NodeId, Node>,
+    /// Fingerprints of every key that any node ever held: none is accepted again.
+    used_keys: BTreeSet<Digest>,
+    active: usize,
+    active_weight: TotalWeight,
+}
+
+/// One node.
+#[derive(Debug, Clone)]
+pub struct Node {
+    pub(in crate::governance) name: Name,
+    pub(in crate::governance) weight: Weight,
+    pub(in crate::governance) key: PublicKey,
+    pub(in crate::governance) status: NodeStatus,
+    pub(in crate::governance) added_at: u64,
+    pub(in crate::governance) votes: BTreeSet<VoteId>,
+}
+
+/// Whether a node takes part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NodeStatus {
+    /// It proposes and votes.
+    Active,
+    /// It contradicted itself and takes no part.
+    Suspended,
+    /// It was removed and never comes back under this id.
+    Removed,
+}
+
+impl NodeStatus {
+    /// The stable string.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+impl Node {
+    /// What the node is called.
+    #[must_use]
+    pub const fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Its weight.
+    #[must_use]
+    pub const fn weight(&self) -> Weight {
+        self.weight
+    }
+
+    /// Its registered key: the only one under which its statements verify.
+    #[must_use]
+    pub const fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
+    /// Whether it takes part.
+    #[must_use]
+    pub const fn status(&self) -> NodeStatus {
+        self.status
+    }
+
+    /// The entry that added it.
+    #[must_use]
+    pub const fn added_at(&self) -> u64 {
+        self.added_at
+    }
+
+    /// Whether it takes part.
+    #[must_use]
+    pub const fn is_active(&self) -> bool {
+        matches!(self.status, NodeStatus::Active)
+    }
+}
+
+impl Registry {
+    /// The most nodes that one ledger may have.
+    pub const MAX_NODES: usize = 10_000;
+
+    /// A node by its id.
+    #[must_use]
+    pub fn get(&self, node: NodeId) -> Option<&Node> {
+        self.nodes.get(&node)
+    }
+
+    /// All nodes in the order in which they joined.
+    pub fn iter(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.nodes.iter().map(|(id, node)| (*id, node))
+    }
+
+    /// The active nodes in the order in which they joined.
+    pub fn active(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.iter().filter(|(_, node)| node.is_active())
+    }
+
+    /// How many nodes are active.
+    #[must_use]
+    pub const fn active_count(&self) -> usize {
+        self.active
+    }
+
+    /// The weight of the active nodes.
+    #[must_use]
+    pub const fn active_weight(&self) -> TotalWeight {
+        self.active_weight
+    }
+
+    /// How many nodes there ever were.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there never was a node.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Whether any node holds, or ever held, this key.
+    #[must_use]
+    pub fn knows_key(&self, key: &PublicKey) -> bool {
+        self.used_keys.contains(&key.fingerprint())
+    }
+
+    /// Whether a node that was not removed has this name.
+    #[must_use]
+    pub fn has_name(&self, name: &Name) -> bool {
+        self.nodes
+            .values()
+            .any(|node| node.name == *name && node.status != NodeStatus::Removed)
+    }
+
+    /// The total weight with `weight` added; `None` above 2^53 − 1.
+    #[must_use]
+    pub const fn weight_with(&self, weight: Weight) -> Option<TotalWeight> {
+        self.active_weight.plus(weight)
+    }
+
+    pub(in crate::governance) fn add(&mut self, id: NodeId, node: Node) {
+        if let Some(total) = self.active_weight.plus(node.weight) {
+            self.active_weight = total;
+        }
+        self.active += 1;
+        self.used_keys.insert(node.key.fingerprint());
+        self.nodes.insert(id, node);
+    }
+
+    /// Takes an active node out of office.
+    pub(in crate::governance) fn retire(&mut self, id: NodeId, status: NodeStatus) {
+        let Some(node) = self.nodes.get_mut(&id) else {
+            return;
+        };
+        if node.is_active() {
+            self.active -= 1;
+            if let Some(total) = self.active_weight.minus(node.weight) {
+                self.active_weight = total;
+            }
+        }
+        node.status = status;
+    }
+
+    pub(in crate::governance) fn note_vote(&mut self, voter: NodeId, vote: VoteId) {
+        if let Some(node) = self.nodes.get_mut(&voter) {
+            node.votes.insert(vote);
+        }
+    }
+
+    /// Whether `voter` has used this vote id.
+    #[must_use]
+    pub fn has_voted_as(&self, voter: NodeId, vote: VoteId) -> bool {
+        self.get(voter)
+            .is_some_and(|node| node.votes.contains(&vote))
+    }
+
+    pub(in crate::governance) fn used_keys(&self) -> &BTreeSet<Digest> {
+        &self.used_keys
+    }
+}
