@@ -2,8 +2,10 @@
 
 pub mod canonical;
 pub mod digest;
+pub mod display_text;
 pub mod id;
 pub mod key;
+pub mod possession;
 pub mod statement;
 pub(crate) mod text;
 pub mod time;
