@@ -1,0 +1,4 @@
+//! Tests that span the module's parts, or check them against other implementations.
+
+mod differential;
+mod wycheproof;
