@@ -5,11 +5,17 @@
 //! which [`MlDsaVerifier`] implements. Whoever signs does so through a [`SigningJournal`], so that
 //! a retry, a restored backup or a changed mind never turns an honest node into an equivocator.
 
+mod export;
+mod keystore;
+mod pem;
+mod private_files;
 mod signing_key;
 mod verifier;
 
 #[cfg(test)]
 mod tests;
 
+pub use export::{ExportError, PublicKeyExport};
+pub use keystore::{KeyStore, KeyStoreError, StoredKey, StoredSecret};
 pub use signing_key::{SEED_BYTES, SigningKey, SigningKeyError};
 pub use verifier::MlDsaVerifier;

@@ -6,6 +6,7 @@ use aws_lc_rs::signature::{
     KeyPair as _, ML_DSA_44_SIGNING, ML_DSA_65_SIGNING, ML_DSA_87_SIGNING, PqdsaKeyPair,
     PqdsaSigningAlgorithm,
 };
+use pkcs8::{ObjectIdentifier, PrivateKeyInfoRef};
 use zeroize::Zeroizing;
 
 use crate::governance::id::NodeId;
@@ -27,9 +28,9 @@ pub enum SigningKeyError {
     /// No key could be made, for instance because the system gives no randomness.
     #[error("could not generate a {0} key")]
     Generate(Algorithm),
-    /// The bytes are not PKCS#8 in seed form for the expected algorithm.
-    #[error("expected a PKCS#8 private key for {0} in the seed form of RFC 9881")]
-    Malformed(Algorithm),
+    /// The bytes are not PKCS#8 in seed form.
+    #[error("expected a PKCS#8 private key for ML-DSA in the seed form of RFC 9881")]
+    Malformed,
     /// No signature could be made.
     #[error("could not sign")]
     Sign,
@@ -73,8 +74,10 @@ impl SigningKey {
     /// # Errors
     /// [`SigningKeyError::Malformed`] for anything else: other algorithms, expanded keys,
     /// attributes, bytes after the end.
-    pub fn from_pkcs8_der(algorithm: Algorithm, der: &[u8]) -> Result<Self, SigningKeyError> {
-        let malformed = SigningKeyError::Malformed(algorithm);
+    pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, SigningKeyError> {
+        let malformed = SigningKeyError::Malformed;
+        let info = PrivateKeyInfoRef::try_from(der).map_err(|_| malformed)?;
+        let algorithm = algorithm_of(info.algorithm.oid).ok_or(malformed)?;
         let pair = PqdsaKeyPair::from_pkcs8(signing(algorithm), der).map_err(|_| malformed)?;
         let key = Self::of_pair(algorithm, pair)?;
         // The library also reads other forms and overlooks what follows the key.
@@ -166,10 +169,30 @@ const fn signing(algorithm: Algorithm) -> &'static PqdsaSigningAlgorithm {
     }
 }
 
+/// The object identifiers of RFC 9881.
+const OBJECT_IDENTIFIERS: [(ObjectIdentifier, Algorithm); 3] = [
+    (
+        ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.17"),
+        Algorithm::MlDsa44,
+    ),
+    (
+        ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.18"),
+        Algorithm::MlDsa65,
+    ),
+    (
+        ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.3.19"),
+        Algorithm::MlDsa87,
+    ),
+];
+
+fn algorithm_of(identifier: ObjectIdentifier) -> Option<Algorithm> {
+    OBJECT_IDENTIFIERS
+        .into_iter()
+        .find_map(|(known, algorithm)| (known == identifier).then_some(algorithm))
+}
+
 #[cfg(test)]
 mod tests {
-    use pkcs8::PrivateKeyInfoRef;
-
     use super::*;
 
     #[test]
@@ -189,29 +212,25 @@ mod tests {
             let (header, content) = info.private_key.as_bytes().split_at(2);
             assert_eq!(header, [0x80, 32]);
             assert_eq!(content, seed);
-            let read = SigningKey::from_pkcs8_der(algorithm, &der).unwrap();
+            let read = SigningKey::from_pkcs8_der(&der).unwrap();
             assert_eq!(read.public_key(), key.public_key());
         }
     }
 
     #[test]
     fn other_private_keys_are_refused() {
-        let algorithm = Algorithm::MlDsa44;
-        let key = SigningKey::from_seed(algorithm, &[1; SEED_BYTES]).unwrap();
+        let key = SigningKey::from_seed(Algorithm::MlDsa44, &[1; SEED_BYTES]).unwrap();
         let der = key.to_pkcs8_der().unwrap().to_vec();
         let trailing = [der.as_slice(), &[0]].concat();
         let mut version_2 = der.clone();
         version_2[4] = 1;
-        for (bytes, algorithm) in [
-            (&der, Algorithm::MlDsa65),
-            (&trailing, algorithm),
-            (&version_2, algorithm),
-            (&der[..der.len() - 1].to_vec(), algorithm),
-            (&vec![], algorithm),
-        ] {
+        let mut ed25519 = der.clone();
+        ed25519[17] = 0x70;
+        assert!(SigningKey::from_pkcs8_der(&der).is_ok());
+        for bytes in [&trailing, &version_2, &ed25519, &der[1..].to_vec(), &vec![]] {
             assert_eq!(
-                SigningKey::from_pkcs8_der(algorithm, bytes).err(),
-                Some(SigningKeyError::Malformed(algorithm))
+                SigningKey::from_pkcs8_der(bytes).err(),
+                Some(SigningKeyError::Malformed)
             );
         }
     }

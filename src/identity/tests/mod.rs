@@ -1,4 +1,5 @@
 //! Tests that span the module's parts, or check them against other implementations.
 
 mod differential;
+mod keystore;
 mod wycheproof;
