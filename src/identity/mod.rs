@@ -6,6 +6,7 @@
 //! a retry, a restored backup or a changed mind never turns an honest node into an equivocator.
 
 mod export;
+mod journal;
 mod keystore;
 mod pem;
 mod private_files;
@@ -16,6 +17,7 @@ mod verifier;
 mod tests;
 
 pub use export::{ExportError, PublicKeyExport};
+pub use journal::{JournalError, SigningJournal, Slot};
 pub use keystore::{KeyStore, KeyStoreError, StoredKey, StoredSecret};
 pub use signing_key::{SEED_BYTES, SigningKey, SigningKeyError};
 pub use verifier::MlDsaVerifier;
