@@ -2,5 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod governance;
+pub mod identity;
 #[cfg(test)]
 mod test_support;

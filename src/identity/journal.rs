@@ -1,0 +1,463 @@
+//! The signing journal: what a key has signed, written down before the signature leaves.
+//!
+//! A node that signs two conflicting ballots is an equivocator, whatever made it do so: a restored
+//! backup of the ledger, a retry after a timeout, two programs with the same key. So every signature
+//! of which there must be one goes through the journal of its key, one line of JSON each:
+//!
+//! ```text
+//! {"intent":"approve","kind":"althing/ballot/v1","signature":…,"slot":"ballot/…/…","statement":{…},"statement_sha256":…}
+//! ```
+//!
+//! The journal protects as far as it is kept: whoever restores an old copy of the key directory
+//! itself loses the entries since, and must not sign for proposals that were open then.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::governance::digest::Digest;
+use crate::governance::key::{PublicKey, Signature};
+use crate::governance::statement::{Signed, Statement, StatementContent};
+
+use super::private_files::{self, PrivateFileError};
+use super::{MlDsaVerifier, SigningKey, SigningKeyError};
+
+/// The directory of the journals in the directory of the keys.
+const JOURNAL_DIR: &str = "journal";
+
+/// The one thing that a key may sign, and what it is meant to say there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    scope: String,
+    intent: String,
+}
+
+impl Slot {
+    /// In `scope`, such as `ballot/<ledger id>/<proposal id>`, statements with equal `intent`, such
+    /// as `approve`, are the same thing said again; all others conflict.
+    #[must_use]
+    pub fn new(scope: impl Into<String>, intent: impl Into<String>) -> Self {
+        Self {
+            scope: scope.into(),
+            intent: intent.into(),
+        }
+    }
+
+    /// Where there may be one signature.
+    #[must_use]
+    pub fn scope(&self) -> &str {
+        &self.scope
+    }
+
+    /// What the signature is meant to say.
+    #[must_use]
+    pub fn intent(&self) -> &str {
+        &self.intent
+    }
+}
+
+/// Why nothing was signed.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The key has signed something else in this scope.
+    #[error(
+        "this key has already signed \"{recorded}\" ({kind}) for {scope}, so it does not sign \
+         \"{requested}\""
+    )]
+    AlreadySigned {
+        /// The scope in question.
+        scope: String,
+        /// The domain tag of the recorded statement.
+        kind: String,
+        /// The recorded intent, the first of several.
+        recorded: String,
+        /// The conflicting intent.
+        requested: String,
+    },
+    /// A line of the journal can't be read, so nobody knows what the key has signed.
+    #[error("{} line {line}: {problem}; not signing anything with this key", path.display())]
+    Malformed {
+        /// The journal.
+        path: PathBuf,
+        /// The line's number, from 1.
+        line: u64,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The file was replaced or cut off while it was in use.
+    #[error("{} was replaced while it was in use", path.display())]
+    Replaced {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// The journal is that of another key.
+    #[error("the signing journal belongs to another key")]
+    WrongKey,
+    /// The journal or its directory is open to other users.
+    #[error("{} is open to other users; run: chmod {mode:o} {}", path.display(), path.display())]
+    Permissions {
+        /// The file or directory.
+        path: PathBuf,
+        /// The mode that it should have.
+        mode: u32,
+    },
+    /// The key does not sign.
+    #[error(transparent)]
+    Key(#[from] SigningKeyError),
+    /// The system refused to read or write; nothing was signed.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+impl JournalError {
+    /// A stable code for programs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::AlreadySigned { .. } => "already-signed",
+            Self::Malformed { .. } => "journal.malformed",
+            Self::Replaced { .. } => "journal.replaced",
+            Self::WrongKey => "journal.wrong-key",
+            Self::Permissions { .. } => "journal.permissions",
+            Self::Key(_) => "key.crypto",
+            Self::Io { .. } => "journal.io",
+        }
+    }
+}
+
+impl From<PrivateFileError> for JournalError {
+    fn from(error: PrivateFileError) -> Self {
+        match error {
+            PrivateFileError::Permissions { path, mode } => Self::Permissions { path, mode },
+            PrivateFileError::Io { path, source } => Self::Io { path, source },
+        }
+    }
+}
+
+/// What to do about a conflict.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OnConflict {
+    Refuse,
+    SignAnyway,
+}
+
+/// The journal of one key, shared with every other process that signs with it.
+#[derive(Debug)]
+pub struct SigningJournal {
+    path: PathBuf,
+    file: File,
+    public_key: PublicKey,
+    index: Index,
+}
+
+impl SigningJournal {
+    /// Opens the journal of a key in the directory of the keys, and creates it where it is missing.
+    ///
+    /// # Errors
+    /// `journal.permissions`, `journal.malformed`, `journal.io`.
+    pub fn open(key_dir: &Path, public_key: &PublicKey) -> Result<Self, JournalError> {
+        let dir = key_dir.join(JOURNAL_DIR);
+        private_files::ensure_dir(key_dir)?;
+        private_files::ensure_dir(&dir)?;
+        let path = dir.join(format!("{}.jsonl", public_key.fingerprint()));
+        let mut journal = Self {
+            file: private_files::open_append(&path)?,
+            path,
+            public_key: public_key.clone(),
+            index: Index::default(),
+        };
+        journal.exclusively(|_| Ok(()))?;
+        Ok(journal)
+    }
+
+    /// Signs a statement unless the key has signed in this scope before. Where it has, with the same
+    /// intent, the very statement and signature recorded then are returned, whatever else differs in
+    /// the new one.
+    ///
+    /// The signature is on disk before this returns.
+    ///
+    /// # Errors
+    /// `already-signed` where the recorded intent is another one; `journal.wrong-key`,
+    /// `journal.malformed`, `journal.replaced`, `journal.io`, `key.crypto`.
+    pub fn sign_once<T: StatementContent>(
+        &mut self,
+        key: &SigningKey,
+        slot: &Slot,
+        statement: Statement<T>,
+    ) -> Result<Signed<T>, JournalError> {
+        self.sign(key, slot, statement, OnConflict::Refuse)
+    }
+
+    /// As [`sign_once`](Self::sign_once), but signs and records a conflicting statement too.
+    ///
+    /// For rehearsals and tests: whoever does this on a live ledger can be convicted of
+    /// equivocation by anyone who sees both signatures.
+    ///
+    /// # Errors
+    /// As [`sign_once`](Self::sign_once) but for `already-signed`.
+    pub fn sign_despite_conflict<T: StatementContent>(
+        &mut self,
+        key: &SigningKey,
+        slot: &Slot,
+        statement: Statement<T>,
+    ) -> Result<Signed<T>, JournalError> {
+        self.sign(key, slot, statement, OnConflict::SignAnyway)
+    }
+
+    fn sign<T: StatementContent>(
+        &mut self,
+        key: &SigningKey,
+        slot: &Slot,
+        statement: Statement<T>,
+        on_conflict: OnConflict,
+    ) -> Result<Signed<T>, JournalError> {
+        if *key.public_key() != self.public_key {
+            return Err(JournalError::WrongKey);
+        }
+        self.exclusively(|journal| {
+            if let Some(place) = journal.index.same(slot, T::DOMAIN) {
+                return journal.recorded(place);
+            }
+            if on_conflict == OnConflict::Refuse {
+                journal.refuse_conflict(slot)?;
+            }
+            let signed = key.sign(statement)?;
+            journal.append(slot, &signed)?;
+            Ok(signed)
+        })
+    }
+
+    /// Runs `action` with the index up to date and all other users of the journal waiting.
+    fn exclusively<R>(
+        &mut self,
+        action: impl FnOnce(&mut Self) -> Result<R, JournalError>,
+    ) -> Result<R, JournalError> {
+        self.file.lock().map_err(|error| self.io_error(error))?;
+        let result = self.catch_up().and_then(|()| action(self));
+        self.file.unlock().map_err(|error| self.io_error(error))?;
+        result
+    }
+
+    /// Reads what other processes have appended, and drops the line that one of them, or the
+    /// machine, died over: its signature never left.
+    fn catch_up(&mut self) -> Result<(), JournalError> {
+        let (length, same) = self
+            .file
+            .metadata()
+            .and_then(|metadata| Ok((metadata.len(), self.is_current()?)))
+            .map_err(|error| self.io_error(error))?;
+        if !same || length < self.index.end {
+            return Err(JournalError::Replaced {
+                path: self.path.clone(),
+            });
+        }
+        if length == self.index.end {
+            return Ok(());
+        }
+        self.read_new_lines()?;
+        // Whoever wrote these lines may have died before they were durable.
+        self.cut_off()
+            .and_then(|()| self.file.sync_data())
+            .map_err(|error| self.io_error(error))
+    }
+
+    fn is_current(&self) -> io::Result<bool> {
+        private_files::is_same_file(&self.file, &self.path)
+    }
+
+    fn read_new_lines(&mut self) -> Result<(), JournalError> {
+        let io_error = |source| JournalError::Io {
+            path: self.path.clone(),
+            source,
+        };
+        let mut reader = BufReader::new(&self.file);
+        reader
+            .seek(SeekFrom::Start(self.index.end))
+            .map_err(io_error)?;
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            reader.read_until(b'\n', &mut line).map_err(io_error)?;
+            if line.last() != Some(&b'\n') {
+                return Ok(());
+            }
+            self.index
+                .add(&line)
+                .map_err(|problem| JournalError::Malformed {
+                    path: self.path.clone(),
+                    line: self.index.lines + 1,
+                    problem,
+                })?;
+        }
+    }
+
+    /// Removes what follows the last complete line.
+    fn cut_off(&self) -> io::Result<()> {
+        self.file.set_len(self.index.end)
+    }
+
+    fn refuse_conflict(&self, slot: &Slot) -> Result<(), JournalError> {
+        match self.index.first(&slot.scope) {
+            None => Ok(()),
+            Some(place) => Err(JournalError::AlreadySigned {
+                scope: slot.scope.clone(),
+                kind: place.kind.clone(),
+                recorded: place.intent.clone(),
+                requested: slot.intent.clone(),
+            }),
+        }
+    }
+
+    /// Reads a recorded signature back, and checks it: a damaged one is worth nothing to anyone.
+    fn recorded<T: StatementContent>(&self, place: &Place) -> Result<Signed<T>, JournalError> {
+        let malformed = |problem: String| JournalError::Malformed {
+            path: self.path.clone(),
+            line: place.line,
+            problem,
+        };
+        let line = self
+            .read_line(place)
+            .map_err(|error| self.io_error(error))?;
+        let entry = Entry::parse(&line).map_err(malformed)?;
+        let signed = Statement::parse(entry.statement.get())
+            .map_err(|error| malformed(error.to_string()))?
+            .with_signature(entry.signature);
+        if !signed.is_signed_by(&self.public_key, &MlDsaVerifier) {
+            return Err(malformed("the signature is not the key's".to_owned()));
+        }
+        Ok(signed)
+    }
+
+    fn read_line(&self, place: &Place) -> io::Result<Vec<u8>> {
+        let mut line = vec![0; place.length];
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(place.offset))?;
+        file.read_exact(&mut line)?;
+        Ok(line)
+    }
+
+    fn append<T: StatementContent>(
+        &mut self,
+        slot: &Slot,
+        signed: &Signed<T>,
+    ) -> Result<(), JournalError> {
+        let line = line_of(slot, signed).map_err(|error| self.io_error(error.into()))?;
+        let written = (&self.file)
+            .write_all(line.as_bytes())
+            .and_then(|()| self.file.sync_data());
+        if let Err(error) = written {
+            // Nobody may be handed a signature that a crash could make the journal forget. Should
+            // this fail as well, the next user of the journal syncs or drops the line.
+            let _ = self.cut_off();
+            return Err(self.io_error(error));
+        }
+        self.index
+            .add(line.as_bytes())
+            .map_err(|problem| JournalError::Malformed {
+                path: self.path.clone(),
+                line: self.index.lines + 1,
+                problem,
+            })
+    }
+
+    fn io_error(&self, source: io::Error) -> JournalError {
+        JournalError::Io {
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+/// One line. `statement` is the raw text when reading and the statement itself when writing.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry<S> {
+    intent: String,
+    kind: String,
+    signature: Signature,
+    slot: String,
+    statement: S,
+    statement_sha256: Digest,
+}
+
+impl Entry<Box<RawValue>> {
+    fn parse(line: &[u8]) -> Result<Self, String> {
+        let entry: Self = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        if Digest::of(entry.statement.get().as_bytes()) != entry.statement_sha256 {
+            return Err("statement_sha256 is not the digest of the statement".to_owned());
+        }
+        Ok(entry)
+    }
+}
+
+fn line_of<T: StatementContent>(slot: &Slot, signed: &Signed<T>) -> serde_json::Result<String> {
+    let entry = Entry {
+        intent: slot.intent.clone(),
+        kind: T::DOMAIN.to_owned(),
+        signature: signed.signature.clone(),
+        slot: slot.scope.clone(),
+        statement: &signed.statement,
+        statement_sha256: Digest::of(signed.statement.as_str().as_bytes()),
+    };
+    Ok(serde_json::to_string(&entry)? + "\n")
+}
+
+/// What the journal holds and where, without the statements and signatures themselves.
+#[derive(Debug, Default)]
+struct Index {
+    places: BTreeMap<String, Vec<Place>>,
+    /// How far the file has been read, in bytes: to the end of a line.
+    end: u64,
+    /// How many lines that were.
+    lines: u64,
+}
+
+/// Where a signature is recorded.
+#[derive(Debug)]
+struct Place {
+    intent: String,
+    kind: String,
+    line: u64,
+    offset: u64,
+    length: usize,
+}
+
+impl Index {
+    /// Takes in the next line.
+    fn add(&mut self, line: &[u8]) -> Result<(), String> {
+        let entry = Entry::parse(line)?;
+        let place = Place {
+            intent: entry.intent,
+            kind: entry.kind,
+            line: self.lines + 1,
+            offset: self.end,
+            length: line.len(),
+        };
+        self.places.entry(entry.slot).or_default().push(place);
+        self.lines += 1;
+        self.end += line.len() as u64;
+        Ok(())
+    }
+
+    /// Where the same thing was signed before. Another version of a statement is not the same.
+    fn same(&self, slot: &Slot, kind: &str) -> Option<&Place> {
+        let places = self.places.get(&slot.scope)?;
+        places
+            .iter()
+            .find(|place| place.intent == slot.intent && place.kind == kind)
+    }
+
+    /// The first thing that was signed in a scope.
+    fn first(&self, scope: &str) -> Option<&Place> {
+        self.places.get(scope)?.first()
+    }
+}

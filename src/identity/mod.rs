@@ -1,0 +1,23 @@
+//! Keys and what is done with them: ML-DSA signing and checking, key files, public key exports
+//! and the signing journal.
+//!
+//! The rules know signatures only through [`SignatureVerifier`](crate::governance::key::SignatureVerifier),
+//! which [`MlDsaVerifier`] implements. Whoever signs does so through a [`SigningJournal`], so that
+//! a retry, a restored backup or a changed mind never turns an honest node into an equivocator.
+
+mod export;
+mod journal;
+mod keystore;
+mod pem;
+mod private_files;
+mod signing_key;
+mod verifier;
+
+#[cfg(test)]
+mod tests;
+
+pub use export::{ExportError, PublicKeyExport};
+pub use journal::{JournalError, SigningJournal, Slot};
+pub use keystore::{KeyStore, KeyStoreError, StoredKey, StoredSecret};
+pub use signing_key::{SEED_BYTES, SigningKey, SigningKeyError};
+pub use verifier::MlDsaVerifier;

@@ -1,0 +1,335 @@
+//! The signing journal on a real file system.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::thread;
+
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+
+use crate::governance::key::Algorithm;
+use crate::governance::statement::{Signed, Statement, StatementContent};
+use crate::identity::{JournalError, MlDsaVerifier, SigningJournal, SigningKey, Slot};
+
+/// Stands for a ballot: the decision counts, the rationale may differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Vote {
+    decision: String,
+    rationale: String,
+}
+
+impl StatementContent for Vote {
+    const DOMAIN: &'static str = "althing/test-vote/v1";
+    const MAX_BYTES: usize = 1024;
+}
+
+/// The next version of the same statement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+struct VoteV2(Vote);
+
+impl StatementContent for VoteV2 {
+    const DOMAIN: &'static str = "althing/test-vote/v2";
+    const MAX_BYTES: usize = 1024;
+}
+
+fn key() -> SigningKey {
+    SigningKey::from_seed(Algorithm::MlDsa44, &[5; 32]).unwrap()
+}
+
+fn open(dir: &TempDir) -> Result<SigningJournal, JournalError> {
+    SigningJournal::open(&dir.path().join("keys"), key().public_key())
+}
+
+fn journal_path(dir: &TempDir) -> PathBuf {
+    let fingerprint = key().public_key().fingerprint();
+    dir.path().join(format!("keys/journal/{fingerprint}.jsonl"))
+}
+
+fn lines(dir: &TempDir) -> usize {
+    fs::read_to_string(journal_path(dir))
+        .unwrap()
+        .lines()
+        .count()
+}
+
+fn append(dir: &TempDir, bytes: &[u8]) {
+    let mut file = OpenOptions::new()
+        .append(true)
+        .open(journal_path(dir))
+        .unwrap();
+    file.write_all(bytes).unwrap();
+}
+
+fn slot(proposal: &str, decision: &str) -> Slot {
+    Slot::new(format!("ballot/ledger/{proposal}"), decision)
+}
+
+fn vote(decision: &str, rationale: &str) -> Vote {
+    Vote {
+        decision: decision.to_owned(),
+        rationale: rationale.to_owned(),
+    }
+}
+
+fn sign(
+    journal: &mut SigningJournal,
+    proposal: &str,
+    decision: &str,
+    rationale: &str,
+) -> Result<Signed<Vote>, JournalError> {
+    let statement = Statement::new(vote(decision, rationale)).unwrap();
+    journal.sign_once(&key(), &slot(proposal, decision), statement)
+}
+
+fn force(journal: &mut SigningJournal, proposal: &str, decision: &str) -> Signed<Vote> {
+    let statement = Statement::new(vote(decision, "forced")).unwrap();
+    journal
+        .sign_despite_conflict(&key(), &slot(proposal, decision), statement)
+        .unwrap()
+}
+
+fn code<T>(result: Result<T, JournalError>) -> &'static str {
+    result.map_or_else(|error| error.code(), |_| "ok")
+}
+
+#[test]
+fn the_same_thing_is_signed_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(&dir).unwrap();
+    let first = sign(&mut journal, "p", "approve", "good").unwrap();
+    assert!(first.is_signed_by(key().public_key(), &MlDsaVerifier));
+    let again = sign(&mut journal, "p", "approve", "on second thought, very good").unwrap();
+    assert_eq!(again, first);
+    assert_eq!(again.content().rationale, "good");
+    // Also by another instance, and after a restart.
+    let other = sign(&mut open(&dir).unwrap(), "p", "approve", "").unwrap();
+    assert_eq!(other, first);
+    assert_eq!(lines(&dir), 1);
+}
+
+#[test]
+fn a_line_is_canonical_and_complete() {
+    let dir = tempfile::tempdir().unwrap();
+    let signed = sign(&mut open(&dir).unwrap(), "p", "approve", "\"ö\"").unwrap();
+    let line = fs::read_to_string(journal_path(&dir)).unwrap();
+    let statement = r#"{"decision":"approve","rationale":"\"ö\""}"#;
+    let digest = crate::governance::digest::Digest::of(statement.as_bytes());
+    let signature = &signed.signature;
+    assert_eq!(
+        line,
+        format!(
+            "{{\"intent\":\"approve\",\"kind\":\"althing/test-vote/v1\",\
+             \"signature\":\"{signature}\",\"slot\":\"ballot/ledger/p\",\
+             \"statement\":{statement},\"statement_sha256\":\"{digest}\"}}\n"
+        )
+    );
+}
+
+#[test]
+fn a_conflict_is_refused_unless_forced() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(&dir).unwrap();
+    let approval = sign(&mut journal, "p", "approve", "").unwrap();
+    let Err(JournalError::AlreadySigned {
+        scope,
+        kind,
+        recorded,
+        requested,
+    }) = sign(&mut journal, "p", "reject", "")
+    else {
+        panic!("signed both ways");
+    };
+    assert_eq!(
+        [&*scope, &*kind, &*recorded, &*requested],
+        ["ballot/ledger/p", Vote::DOMAIN, "approve", "reject"]
+    );
+    // Another version of the statement would be a second signature in the same scope.
+    let v2 = Statement::new(VoteV2(vote("approve", ""))).unwrap();
+    let v2 = journal.sign_once(&key(), &slot("p", "approve"), v2);
+    assert_eq!(code(v2), "already-signed");
+    assert_eq!(code(sign(&mut journal, "q", "reject", "")), "ok");
+    assert_eq!(lines(&dir), 2);
+
+    let rejection = force(&mut journal, "p", "reject");
+    assert!(rejection.is_signed_by(key().public_key(), &MlDsaVerifier));
+    // From now on both are recorded, and nothing else.
+    let mut reopened = open(&dir).unwrap();
+    for (decision, expected) in [("approve", &approval), ("reject", &rejection)] {
+        assert_eq!(&sign(&mut reopened, "p", decision, "").unwrap(), expected);
+        assert_eq!(&force(&mut reopened, "p", decision), expected);
+    }
+    assert_eq!(
+        code(sign(&mut reopened, "p", "abstain", "")),
+        "already-signed"
+    );
+    assert_eq!(lines(&dir), 3);
+}
+
+#[test]
+fn another_key_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let other = SigningKey::from_seed(Algorithm::MlDsa44, &[6; 32]).unwrap();
+    let statement = Statement::new(vote("approve", "")).unwrap();
+    let result = open(&dir)
+        .unwrap()
+        .sign_once(&other, &slot("p", "approve"), statement);
+    assert_eq!(code(result), "journal.wrong-key");
+    assert_eq!(lines(&dir), 0);
+}
+
+#[test]
+fn a_torn_last_line_is_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(&dir).unwrap();
+    let first = sign(&mut journal, "p", "approve", "").unwrap();
+    sign(&mut journal, "q", "approve", "").unwrap();
+    let whole = fs::read(journal_path(&dir)).unwrap();
+    let first_line = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    // Cut at every kind of place in the second line, down to its line feed alone.
+    for cut in [first_line + 1, first_line + 100, whole.len() - 1] {
+        fs::write(journal_path(&dir), &whole[..cut]).unwrap();
+        let mut journal = open(&dir).unwrap();
+        assert_eq!(fs::read(journal_path(&dir)).unwrap(), whole[..first_line]);
+        // That signature never left, so the other decision is free.
+        assert_eq!(code(sign(&mut journal, "q", "reject", "")), "ok");
+        assert_eq!(sign(&mut journal, "p", "approve", "").unwrap(), first);
+        assert_eq!(lines(&dir), 2);
+    }
+    // Another process dies over a line while this one has the journal open.
+    let mut journal = open(&dir).unwrap();
+    append(&dir, b"{\"intent\":\"appr");
+    assert_eq!(code(sign(&mut journal, "r", "approve", "")), "ok");
+    assert_eq!(lines(&dir), 3);
+    assert_eq!(code(open(&dir)), "ok");
+}
+
+#[test]
+fn a_damaged_line_stops_all_signing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = open(&dir).unwrap();
+    for proposal in ["p", "q", "r"] {
+        sign(&mut journal, proposal, "approve", "").unwrap();
+    }
+    let good = fs::read_to_string(journal_path(&dir)).unwrap();
+    let second = good.lines().nth(1).unwrap();
+    for bad in [
+        String::new(),
+        "garbage".to_owned(),
+        "\0".repeat(second.len()),
+        second[1..].to_owned(),
+        second.replace("\"rationale\":\"\"", "\"rationale\":\"x\""),
+        second.replace("\"intent\"", "\"unknown\""),
+        second.replacen('{', "{\"more\":1,", 1),
+    ] {
+        fs::write(journal_path(&dir), good.replace(second, &bad)).unwrap();
+        let Err(JournalError::Malformed { line, .. }) = open(&dir) else {
+            panic!("accepted {bad}");
+        };
+        assert_eq!(line, 2, "{bad}");
+    }
+    // A line that another process appends is no better, and stays bad.
+    fs::write(journal_path(&dir), &good).unwrap();
+    let mut journal = open(&dir).unwrap();
+    append(&dir, b"{}\n");
+    for _ in 0..2 {
+        let result = sign(&mut journal, "s", "approve", "");
+        assert_eq!(code(result), "journal.malformed");
+    }
+}
+
+#[test]
+fn a_damaged_signature_is_not_handed_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let signed = sign(&mut open(&dir).unwrap(), "p", "approve", "").unwrap();
+    let signature = signed.signature.to_string();
+    let mut other = signature.clone().into_bytes();
+    other[100] = if other[100] == b'A' { b'B' } else { b'A' };
+    let line = fs::read_to_string(journal_path(&dir)).unwrap();
+    let damaged = line.replace(&signature, std::str::from_utf8(&other).unwrap());
+    fs::write(journal_path(&dir), damaged).unwrap();
+
+    let mut journal = open(&dir).unwrap();
+    for (decision, expected) in [
+        ("approve", "journal.malformed"),
+        ("reject", "already-signed"),
+    ] {
+        assert_eq!(code(sign(&mut journal, "p", decision, "")), expected);
+    }
+}
+
+#[test]
+fn a_journal_that_is_swapped_under_us_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = journal_path(&dir);
+    let tampered: [(&str, fn(&PathBuf)); 3] = [
+        ("removed", |path| fs::remove_file(path).unwrap()),
+        ("cut off", |path| fs::write(path, "").unwrap()),
+        ("replaced", |path| {
+            let copy = path.with_extension("copy");
+            fs::copy(path, &copy).unwrap();
+            fs::rename(&copy, path).unwrap();
+        }),
+    ];
+    for (how, tamper) in tampered {
+        let mut journal = open(&dir).unwrap();
+        sign(&mut journal, "p", "approve", "").unwrap();
+        tamper(&path);
+        let result = sign(&mut journal, "q", "approve", "");
+        assert_eq!(code(result), "journal.replaced", "{how}");
+    }
+}
+
+#[test]
+fn whatever_is_open_to_others_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(&dir).unwrap());
+    let file = journal_path(&dir);
+    let journal_dir = file.parent().unwrap().to_owned();
+    let key_dir = journal_dir.parent().unwrap().to_owned();
+    for (path, private, public) in [
+        (&file, 0o600, 0o640),
+        (&journal_dir, 0o700, 0o750),
+        (&key_dir, 0o700, 0o705),
+    ] {
+        let mode = fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, private);
+        fs::set_permissions(path, Permissions::from_mode(public)).unwrap();
+        assert_eq!(code(open(&dir)), "journal.permissions");
+        fs::set_permissions(path, Permissions::from_mode(private)).unwrap();
+        assert_eq!(code(open(&dir)), "ok");
+    }
+}
+
+/// Each thread has its own instance, as another process would: the lock is the open file's.
+#[test]
+fn concurrent_signers_never_contradict_each_other() {
+    const THREADS: usize = 8;
+    const PROPOSALS: usize = 10;
+    let dir = tempfile::tempdir().unwrap();
+    let results: Vec<Vec<Option<Signed<Vote>>>> = thread::scope(|scope| {
+        let signers: Vec<_> = (0..THREADS)
+            .map(|thread| {
+                let mut journal = open(&dir).unwrap();
+                scope.spawn(move || {
+                    let decision = ["approve", "reject"][thread % 2];
+                    (0..PROPOSALS)
+                        .map(|i| sign(&mut journal, &i.to_string(), decision, "").ok())
+                        .collect()
+                })
+            })
+            .collect();
+        signers.into_iter().map(|s| s.join().unwrap()).collect()
+    });
+    for proposal in 0..PROPOSALS {
+        let mut signed = results.iter().filter_map(|of| of[proposal].as_ref());
+        let first = signed.next().unwrap();
+        // All threads of one decision, with the same bytes, and none of the other.
+        assert_eq!(signed.clone().count() + 1, THREADS / 2);
+        assert!(signed.all(|other| other == first));
+    }
+    assert_eq!(lines(&dir), PROPOSALS);
+}
