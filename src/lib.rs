@@ -3,5 +3,6 @@
 
 pub mod chain;
 pub mod governance;
+pub mod ledger;
 #[cfg(test)]
 mod test_support;

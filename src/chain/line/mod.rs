@@ -13,6 +13,9 @@ mod encode;
 
 use std::fmt;
 
+use memchr::memmem;
+use sha2::{Digest as _, Sha256};
+
 use crate::governance::canonical::Numbers;
 use crate::governance::digest::Digest;
 
@@ -121,6 +124,25 @@ pub(crate) fn stated_hash_differs(line: &[u8]) -> Option<(Digest, Digest)> {
     let stated = stated_hash(line)?;
     let computed = hash_of_covered(line)?;
     (stated != computed).then_some((stated, computed))
+}
+
+/// Whether `bytes` start with a line that carries its own hash and go on behind it.
+pub(crate) fn contains_whole_line(bytes: &[u8]) -> bool {
+    let mut hasher = Sha256::new();
+    let mut hashed = 0;
+    for at in memmem::find_iter(bytes, ENTRY_HASH_KEY) {
+        hasher.update(bytes.get(hashed..at).unwrap_or_default());
+        hashed = at;
+        let end = at + ENTRY_HASH_BYTES;
+        if end >= bytes.len() {
+            return false;
+        }
+        let computed = Digest::from_bytes(hasher.clone().finalize().into());
+        if bytes.get(..end).and_then(stated_hash) == Some(computed) {
+            return true;
+        }
+    }
+    false
 }
 
 #[cfg(test)]
