@@ -1,0 +1,243 @@
+//! Writing the lines of a batch.
+
+use std::borrow::Cow;
+use std::io::Write as _;
+use std::ops::Range;
+
+use serde_json::value::RawValue;
+
+use super::{
+    ENTRY_HASH_KEY, Head, MAX_LINE_BYTES, MAX_OPERATION_BYTES, VERSION, is_operation_byte,
+    numbers_of,
+};
+use crate::governance::MAX_INTEGER;
+use crate::governance::canonical::{self, NotCanonical};
+use crate::governance::digest::Digest;
+use crate::governance::time::Timestamp;
+
+/// An event that is to become a line.
+#[derive(Debug, Clone)]
+pub struct NewEntry {
+    /// When it happened.
+    pub timestamp: Timestamp,
+    /// Its kind: one to 64 lowercase letters and underscores.
+    pub operation: Cow<'static, str>,
+    /// A canonical JSON object, kept byte for byte.
+    pub data: Box<RawValue>,
+}
+
+/// Why entries can't be written as a batch. `entry` counts from 0 within the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EncodeError {
+    /// There is nothing to write.
+    #[error("a batch needs at least one entry")]
+    Empty,
+    /// The operation is not 1 to 64 lowercase letters and underscores.
+    #[error("entry {entry}: an operation is 1 to 64 lowercase letters and underscores")]
+    Operation {
+        /// Which entry.
+        entry: usize,
+    },
+    /// The data is not a canonical JSON object.
+    #[error("entry {entry}: data must be canonical JSON: {problem}")]
+    Data {
+        /// Which entry.
+        entry: usize,
+        /// What is wrong with it.
+        problem: NotCanonical,
+    },
+    /// The data is canonical JSON but no object.
+    #[error("entry {entry}: data must be a JSON object")]
+    NotAnObject {
+        /// Which entry.
+        entry: usize,
+    },
+    /// The line would be longer than [`MAX_LINE_BYTES`].
+    #[error("entry {entry}: a line of {bytes} bytes exceeds the limit of 1048576")]
+    TooLong {
+        /// Which entry.
+        entry: usize,
+        /// How long its line would be, the line feed not counted.
+        bytes: usize,
+    },
+    /// The entry is earlier than the one before it.
+    #[error("entry {entry}: earlier than the entry before it")]
+    Time {
+        /// Which entry.
+        entry: usize,
+    },
+    /// The sequence numbers would pass 2^53 − 1.
+    #[error("the sequence numbers are used up")]
+    SequenceExhausted,
+}
+
+impl EncodeError {
+    /// A stable identifier of the kind of error.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "batch.empty",
+            Self::Operation { .. } => "batch.operation",
+            Self::Data { .. } | Self::NotAnObject { .. } => "batch.data",
+            Self::TooLong { .. } => "batch.line-too-long",
+            Self::Time { .. } => "batch.time",
+            Self::SequenceExhausted => "batch.sequence-exhausted",
+        }
+    }
+}
+
+/// One line of an [`EncodedBatch`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedEntry {
+    /// Its sequence number.
+    pub seq: u64,
+    /// Its entry hash.
+    pub hash: Digest,
+    /// Where it stands in the batch's bytes, its line feed not included.
+    pub range: Range<usize>,
+}
+
+/// The bytes of one durable write, and the head before and after it.
+///
+/// Made only by [`encode_batch`], so that whatever is appended decodes again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedBatch {
+    bytes: Vec<u8>,
+    entries: Vec<EncodedEntry>,
+    previous: Head,
+    head: Head,
+    first_timestamp: Timestamp,
+    last_timestamp: Timestamp,
+}
+
+impl EncodedBatch {
+    /// The lines, each with its line feed.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The lines' numbers, hashes and places; never empty.
+    #[must_use]
+    pub fn entries(&self) -> &[EncodedEntry] {
+        &self.entries
+    }
+
+    /// The head that the batch continues.
+    #[must_use]
+    pub const fn previous(&self) -> &Head {
+        &self.previous
+    }
+
+    /// The head once the batch is written.
+    #[must_use]
+    pub const fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// The time of the first line, which must not lie before that of the line it follows.
+    #[must_use]
+    pub const fn first_timestamp(&self) -> Timestamp {
+        self.first_timestamp
+    }
+
+    /// The time of the last line.
+    #[must_use]
+    pub const fn last_timestamp(&self) -> Timestamp {
+        self.last_timestamp
+    }
+}
+
+/// Encodes `entries` as the batch that follows `head`.
+///
+/// # Errors
+/// [`EncodeError`] where a line would not decode again: nothing is ever written that a reader
+/// would refuse.
+pub fn encode_batch(head: &Head, entries: &[NewEntry]) -> Result<EncodedBatch, EncodeError> {
+    let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+        return Err(EncodeError::Empty);
+    };
+    let mut batch = EncodedBatch {
+        bytes: Vec::with_capacity(estimated_bytes(entries)),
+        entries: Vec::with_capacity(entries.len()),
+        previous: *head,
+        head: *head,
+        first_timestamp: first.timestamp,
+        last_timestamp: last.timestamp,
+    };
+    let mut earliest = first.timestamp;
+    for (entry, new) in entries.iter().enumerate() {
+        check_entry(entry, new, earliest)?;
+        push_line(&mut batch, entry, new, entries.len())?;
+        earliest = new.timestamp;
+    }
+    Ok(batch)
+}
+
+fn estimated_bytes(entries: &[NewEntry]) -> usize {
+    const ENVELOPE: usize = 384;
+    entries
+        .iter()
+        .map(|entry| entry.data.get().len() + ENVELOPE)
+        .sum()
+}
+
+fn check_entry(entry: usize, new: &NewEntry, earliest: Timestamp) -> Result<(), EncodeError> {
+    let operation = new.operation.as_bytes();
+    if !(1..=MAX_OPERATION_BYTES).contains(&operation.len())
+        || !operation.iter().copied().all(is_operation_byte)
+    {
+        return Err(EncodeError::Operation { entry });
+    }
+    let data = new.data.get();
+    canonical::check(data, numbers_of(&new.operation))
+        .map_err(|problem| EncodeError::Data { entry, problem })?;
+    if !data.starts_with('{') {
+        return Err(EncodeError::NotAnObject { entry });
+    }
+    if new.timestamp < earliest {
+        return Err(EncodeError::Time { entry });
+    }
+    Ok(())
+}
+
+fn push_line(
+    batch: &mut EncodedBatch,
+    entry: usize,
+    new: &NewEntry,
+    count: usize,
+) -> Result<(), EncodeError> {
+    let seq = next_seq(&batch.head)?;
+    let start = batch.bytes.len();
+    // Writing to a vector can't fail.
+    let _ = write!(
+        batch.bytes,
+        "{{\"v\":{VERSION},\"seq\":{seq},\"batch\":[{},{count}],\"timestamp\":\"{}\",\
+         \"operation\":\"{}\",\"data\":{},\"prev_hash\":\"{}\"",
+        entry + 1,
+        new.timestamp,
+        new.operation,
+        new.data.get(),
+        batch.head.hash,
+    );
+    let hash = Digest::of(batch.bytes.get(start..).unwrap_or_default());
+    batch.bytes.extend_from_slice(ENTRY_HASH_KEY.as_bytes());
+    batch.bytes.extend_from_slice(&hash.hex());
+    batch.bytes.extend_from_slice(b"\"}");
+    let range = start..batch.bytes.len();
+    if range.len() > MAX_LINE_BYTES {
+        let bytes = range.len();
+        return Err(EncodeError::TooLong { entry, bytes });
+    }
+    batch.bytes.push(b'\n');
+    batch.head = Head { seq, hash };
+    batch.entries.push(EncodedEntry { seq, hash, range });
+    Ok(())
+}
+
+fn next_seq(head: &Head) -> Result<u64, EncodeError> {
+    head.seq
+        .checked_add(1)
+        .filter(|seq| *seq <= MAX_INTEGER)
+        .ok_or(EncodeError::SequenceExhausted)
+}

@@ -1,0 +1,137 @@
+//! Where lines are kept: in memory or durably in files.
+//!
+//! A ledger only appends whole batches, and only to the head that the caller expects: a moved head
+//! is a conflict, never a fork. What [`FileLedger`] acknowledges is on disk; what it finds after a
+//! crash is either recovered without loss or refused, never passed over.
+
+pub mod diagnosis;
+pub mod file;
+mod layout;
+pub mod lock;
+pub mod memory;
+mod open;
+pub mod reader;
+pub mod recovery;
+pub mod storage;
+mod tail;
+
+#[cfg(test)]
+mod faulty;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Read};
+
+use crate::chain::line::{EncodedBatch, Head};
+use crate::chain::verify::Tip;
+use crate::governance::time::Timestamp;
+
+pub use diagnosis::{Diagnosis, Refusal, SegmentStart, Tail, diagnose};
+pub use file::{FileLedger, OpenOptions};
+pub use lock::Wait;
+pub use memory::MemoryLedger;
+pub use open::OpenError;
+pub use reader::LedgerReader;
+pub use recovery::Recovery;
+
+/// A chain of batches that can be appended to and read from its first line.
+pub trait Ledger {
+    /// The last acknowledged line.
+    fn head(&self) -> &Head;
+
+    /// Appends `batch` if the head is still `expected`. All of the batch is kept, or none of it.
+    ///
+    /// # Errors
+    /// [`AppendError`]; its documentation says for each case what became of the batch.
+    fn append(&mut self, expected: &Head, batch: &EncodedBatch) -> Result<(), AppendError>;
+
+    /// The raw bytes of all acknowledged batches, from the first line.
+    ///
+    /// # Errors
+    /// Where the bytes can't be read.
+    fn reader(&self) -> io::Result<Box<dyn Read + '_>>;
+}
+
+/// Why a batch was not acknowledged.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Somebody else appended first. Nothing was written.
+    #[error("the head moved: expected {expected}, found {found}")]
+    HeadMoved {
+        /// The head that the batch continues.
+        expected: Head,
+        /// The head of the ledger.
+        found: Head,
+    },
+    /// The batch is earlier than the head. Nothing was written.
+    #[error("the batch starts at {found}, before the time {head} of the head")]
+    Time {
+        /// The time of the head.
+        head: Timestamp,
+        /// The time of the batch's first line.
+        found: Timestamp,
+    },
+    /// Something that does not hold the lock wrote to the file. Nothing was written.
+    #[error("another program changed the file: expected {expected} bytes, found {found}")]
+    ForeignWriter {
+        /// The length that the writer knows.
+        expected: u64,
+        /// The length of the file.
+        found: u64,
+    },
+    /// An earlier append failed and nothing has been repaired since. Nothing was written.
+    #[error("an earlier append failed; the ledger must be recovered before it takes more")]
+    Poisoned,
+    /// There is no room. The batch is incomplete on disk and will not survive recovery.
+    #[error("no room left to append: {0}")]
+    Full(#[source] io::Error),
+    /// Writing or syncing failed: whether the batch survives a crash is unknown.
+    #[error("the append failed and may or may not have reached the disk: {0}")]
+    DurabilityUnknown(#[source] io::Error),
+    /// The file could not be examined. Nothing was written.
+    #[error("the ledger can't be examined: {0}")]
+    Io(#[source] io::Error),
+}
+
+impl AppendError {
+    /// A stable identifier of the kind of error.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::HeadMoved { .. } => "ledger.head-moved",
+            Self::Time { .. } => "ledger.time",
+            Self::ForeignWriter { .. } => "ledger.foreign-writer",
+            Self::Poisoned => "ledger.poisoned",
+            Self::Full(_) => "ledger.full",
+            Self::DurabilityUnknown(_) => "ledger.durability-unknown",
+            Self::Io(_) => "ledger.io",
+        }
+    }
+}
+
+/// Checks that `batch` continues `tip`, and that `tip` is what the caller expects.
+fn check_continues(tip: &Tip, expected: &Head, batch: &EncodedBatch) -> Result<(), AppendError> {
+    for continued in [expected, batch.previous()] {
+        if *continued != tip.head {
+            return Err(AppendError::HeadMoved {
+                expected: *continued,
+                found: tip.head,
+            });
+        }
+    }
+    match tip.timestamp {
+        Some(head) if batch.first_timestamp() < head => Err(AppendError::Time {
+            head,
+            found: batch.first_timestamp(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The tip once `batch` is appended.
+const fn tip_after(batch: &EncodedBatch) -> Tip {
+    Tip {
+        head: *batch.head(),
+        timestamp: Some(batch.last_timestamp()),
+    }
+}

@@ -1,0 +1,136 @@
+//! Reading a ledger without ever writing to it.
+
+use std::io::{self, Read};
+use std::path::Path;
+use std::slice;
+
+use super::diagnosis::{Diagnosis, Refusal, Tail};
+use super::layout::Layout;
+use super::open::{OpenError, Segment, check_found, examine};
+use super::storage::{Disk, Storage};
+
+/// A ledger for readers: takes no lock, writes nothing, and works beside a writer.
+///
+/// A torn tail is a note to a reader, not an error: it may be what a writer is just putting down.
+#[derive(Debug)]
+pub struct LedgerReader<S: Storage = Disk> {
+    storage: S,
+    segments: Vec<Segment>,
+    diagnosis: Diagnosis,
+}
+
+impl LedgerReader {
+    /// Opens the ledger in `dir`.
+    ///
+    /// # Errors
+    /// [`OpenError`] where there is none or it can't be read. Damage is no error here: see
+    /// [`refusal`](Self::refusal).
+    pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        Self::open_on(Disk, dir)
+    }
+}
+
+impl<S: Storage> LedgerReader<S> {
+    /// Opens the ledger in `dir` of a given storage.
+    ///
+    /// # Errors
+    /// As [`open`](LedgerReader::open).
+    pub fn open_on(storage: S, dir: &Path) -> Result<Self, OpenError> {
+        let layout = Layout::new(dir);
+        check_found(&storage, &layout)?;
+        let examined = examine(&storage, &layout, None).map_err(OpenError::io(dir))?;
+        match &examined.diagnosis {
+            Diagnosis::Clean { tip, .. } | Diagnosis::Torn { tip, .. } if tip.head.seq == 0 => {
+                let path = dir.to_owned();
+                Err(OpenError::NotInitialized { path })
+            }
+            _ => Ok(Self {
+                storage,
+                segments: examined.segments,
+                diagnosis: examined.diagnosis,
+            }),
+        }
+    }
+
+    /// The state in which the ledger was found.
+    #[must_use]
+    pub const fn diagnosis(&self) -> &Diagnosis {
+        &self.diagnosis
+    }
+
+    /// What a crash left behind the last complete batch, or what a writer is just putting there.
+    #[must_use]
+    pub const fn tail(&self) -> Option<&Tail> {
+        match &self.diagnosis {
+            Diagnosis::Torn { tail, .. } => Some(tail),
+            _ => None,
+        }
+    }
+
+    /// The damage, where there is any.
+    #[must_use]
+    pub const fn refusal(&self) -> Option<&Refusal> {
+        match &self.diagnosis {
+            Diagnosis::Refused(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+
+    /// The raw bytes from the first line: complete batches only, but all bytes of a damaged
+    /// ledger, so that a verifier meets the damage itself.
+    #[must_use]
+    pub fn reader(&self) -> SegmentReader<'_, S> {
+        SegmentReader::new(&self.storage, &self.segments)
+    }
+}
+
+/// Reads segments one after the other, each up to a known length.
+#[derive(Debug)]
+pub struct SegmentReader<'a, S: Storage> {
+    storage: &'a S,
+    segments: slice::Iter<'a, Segment>,
+    current: Option<S::File>,
+    /// How much of the current segment is still to come.
+    left: u64,
+}
+
+impl<'a, S: Storage> SegmentReader<'a, S> {
+    pub(super) fn new(storage: &'a S, segments: &'a [Segment]) -> Self {
+        Self {
+            storage,
+            segments: segments.iter(),
+            current: None,
+            left: 0,
+        }
+    }
+
+    /// Opens segments until one has bytes to give; false at the end of the last.
+    fn advance(&mut self) -> io::Result<bool> {
+        while self.left == 0 {
+            let Some(segment) = self.segments.next() else {
+                return Ok(false);
+            };
+            self.current = Some(self.storage.open(&segment.path)?);
+            self.left = segment.bytes;
+        }
+        Ok(true)
+    }
+}
+
+impl<S: Storage> Read for SegmentReader<'_, S> {
+    /// A segment that became shorter than it was is an error, never a quiet end.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() || !self.advance()? {
+            return Ok(0);
+        }
+        let Some(file) = &mut self.current else {
+            return Ok(0);
+        };
+        let read = file.take(self.left).read(buffer)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.left -= read as u64;
+        Ok(read)
+    }
+}
