@@ -5,5 +5,7 @@ pub mod chain;
 pub mod governance;
 pub mod identity;
 pub mod ledger;
+pub mod node;
+pub mod replay;
 #[cfg(test)]
 mod test_support;

@@ -158,6 +158,9 @@ impl Seconds {
     /// No time at all.
     pub const ZERO: Self = Self(0);
 
+    /// Five minutes.
+    pub const FIVE_MINUTES: Self = Self(300);
+
     /// One hour.
     pub const HOUR: Self = Self(3_600);
 

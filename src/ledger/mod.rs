@@ -50,6 +50,22 @@ pub trait Ledger {
     /// # Errors
     /// Where the bytes can't be read.
     fn reader(&self) -> io::Result<Box<dyn Read + '_>>;
+
+    /// The recoveries from crashes that no event in the ledger records yet.
+    ///
+    /// # Errors
+    /// Where they can't be looked up.
+    fn unrecorded_recoveries(&self) -> io::Result<Vec<Recovery>> {
+        Ok(Vec::new())
+    }
+
+    /// Notes that an acknowledged event records `recovery`.
+    ///
+    /// # Errors
+    /// Where that can't be noted; the recovery then stays unrecorded.
+    fn mark_recorded(&self, _recovery: &Recovery) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Why a batch was not acknowledged.

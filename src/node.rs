@@ -1,0 +1,319 @@
+//! A governance node's shell: decide → append → evolve, the only writer of its ledger.
+//!
+//! What a service embeds. The state never runs ahead of the ledger: an event changes it only after
+//! the ledger has acknowledged the event's batch.
+
+use std::path::Path;
+
+use crate::chain::line::{EncodeError, Head, NewEntry, encode_batch};
+use crate::chain::merkle::MerkleAccumulator;
+use crate::governance::command::Command;
+use crate::governance::decide::{Context, decide};
+use crate::governance::digest::Digest;
+use crate::governance::event::{Event, Recorded, RecoveryRecorded};
+use crate::governance::genesis::{Genesis, found, inaugurate};
+use crate::governance::key::SignatureVerifier;
+use crate::governance::rejection::Rejection;
+use crate::governance::state::State;
+use crate::governance::time::{Seconds, Timestamp};
+use crate::identity::MlDsaVerifier;
+use crate::ledger::{AppendError, FileLedger, Ledger, OpenError, Recovery, Wait};
+use crate::replay::{ReplayError, replay};
+
+/// How far a ledger's head may lie ahead of the writer's clock.
+pub const MAX_CLOCK_LEAD: Seconds = Seconds::FIVE_MINUTES;
+
+/// A ledger, the state that its history gives, and the rules between them.
+pub struct Node<L> {
+    ledger: L,
+    state: State,
+    merkle: MerkleAccumulator,
+    verifier: Box<dyn SignatureVerifier + Send + Sync>,
+}
+
+/// Why a node could not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The rules refuse it. Nothing was recorded.
+    #[error(transparent)]
+    Refused(#[from] Rejection),
+    /// The ledger can't be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The ledger's history is refused.
+    #[error("the ledger's history is refused")]
+    Replay(#[from] ReplayError),
+    /// The ledger did not acknowledge the events.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The events can't be written as lines.
+    #[error("the events can't be written: {0}")]
+    Encode(#[from] EncodeError),
+    /// An event has no canonical form.
+    #[error("the event can't be written: {0}")]
+    Event(String),
+    /// The ledger can't be read.
+    #[error("the ledger can't be read: {0}")]
+    Io(#[from] std::io::Error),
+    /// The last entry lies more than five minutes in this clock's future.
+    #[error(
+        "the last entry is of {head}, more than five minutes ahead of this machine's clock ({now})"
+    )]
+    HeadInFuture {
+        /// The last entry's timestamp.
+        head: Timestamp,
+        /// The machine's time.
+        now: Timestamp,
+    },
+}
+
+impl NodeError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(rejection) => rejection.code(),
+            Self::Open(error) => error.code(),
+            Self::Replay(error) => error.code(),
+            Self::Append(error) => error.code(),
+            Self::Encode(error) => error.code(),
+            Self::Event(_) => "event.unwritable",
+            Self::Io(_) => "ledger.io",
+            Self::HeadInFuture { .. } => "clock.head-in-future",
+        }
+    }
+}
+
+impl<L> std::fmt::Debug for Node<L> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node")
+            .field("ledger", &self.state.ledger())
+            .field("entries", &self.state.entries())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Node<FileLedger> {
+    /// Opens the ledger in a directory for writing, recovers it from a crash if need be, and
+    /// replays it.
+    ///
+    /// # Errors
+    /// [`NodeError`] where the ledger can't be opened or its history is refused.
+    pub fn open_dir(dir: &Path, wait: Wait) -> Result<Self, NodeError> {
+        Self::open(FileLedger::open(dir, wait)?)
+    }
+}
+
+impl<L: Ledger> Node<L> {
+    /// Founds a new ledger on an empty one.
+    ///
+    /// # Errors
+    /// [`NodeError::Refused`] where the founding breaks a rule, [`NodeError::Append`] where the
+    /// ledger is not empty or does not acknowledge.
+    pub fn found(ledger: L, genesis: &Genesis, at: Timestamp) -> Result<Self, NodeError> {
+        Self::found_with(ledger, genesis, at, Box::new(MlDsaVerifier))
+    }
+
+    /// As [`found`](Self::found), with another verifier of signatures.
+    ///
+    /// # Errors
+    /// As [`found`](Self::found).
+    pub fn found_with(
+        mut ledger: L,
+        genesis: &Genesis,
+        at: Timestamp,
+        verifier: Box<dyn SignatureVerifier + Send + Sync>,
+    ) -> Result<Self, NodeError> {
+        let context = Context {
+            at,
+            verifier: verifier.as_ref(),
+        };
+        let events = found(genesis, &context)?;
+        let mut merkle = MerkleAccumulator::new();
+        let recorded = append(&mut ledger, &mut merkle, at, events)?;
+        let state = inaugurate(&recorded).ok_or(NodeError::Refused(Rejection::NoFounders))?;
+        Ok(Self {
+            ledger,
+            state,
+            merkle,
+            verifier,
+        })
+    }
+
+    /// Replays a ledger.
+    ///
+    /// # Errors
+    /// [`NodeError::Replay`] where its history is refused.
+    pub fn open(ledger: L) -> Result<Self, NodeError> {
+        Self::open_with(ledger, Box::new(MlDsaVerifier))
+    }
+
+    /// As [`open`](Self::open), with another verifier of signatures.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(
+        ledger: L,
+        verifier: Box<dyn SignatureVerifier + Send + Sync>,
+    ) -> Result<Self, NodeError> {
+        let replayed = replay(ledger.reader()?, verifier.as_ref())?;
+        Ok(Self {
+            ledger,
+            state: replayed.state,
+            merkle: replayed.merkle,
+            verifier,
+        })
+    }
+
+    /// The state as of the last acknowledged entry.
+    #[must_use]
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The last acknowledged entry.
+    #[must_use]
+    pub fn head(&self) -> &Head {
+        self.ledger.head()
+    }
+
+    /// The Merkle tree over all entry hashes.
+    #[must_use]
+    pub const fn merkle(&self) -> &MerkleAccumulator {
+        &self.merkle
+    }
+
+    /// The ledger.
+    #[must_use]
+    pub const fn ledger(&self) -> &L {
+        &self.ledger
+    }
+
+    /// Gives the ledger back.
+    #[must_use]
+    pub fn into_ledger(self) -> L {
+        self.ledger
+    }
+
+    /// The time for the next entries, given the machine's clock: never before the last entry.
+    ///
+    /// # Errors
+    /// [`NodeError::HeadInFuture`] where the last entry lies more than five minutes ahead.
+    pub fn timestamp(&self, now: Timestamp) -> Result<Timestamp, NodeError> {
+        let head = self.state.clock();
+        if head > now.saturating_add(MAX_CLOCK_LEAD) {
+            return Err(NodeError::HeadInFuture { head, now });
+        }
+        Ok(now.max(head))
+    }
+
+    /// What `command` would lead to, without recording anything.
+    ///
+    /// # Errors
+    /// [`Rejection`] with the first rule that says no.
+    pub fn preview(&self, command: &Command, at: Timestamp) -> Result<Vec<Event>, Rejection> {
+        let verifier = self.verifier.as_ref();
+        decide(&self.state, command, &Context { at, verifier })
+    }
+
+    /// Decides `command`, appends what follows, and applies it. Empty where the command asks for
+    /// what is recorded already.
+    ///
+    /// # Errors
+    /// [`NodeError`]; the state is as before, and so is the ledger unless the error says otherwise.
+    pub fn submit(&mut self, command: &Command, at: Timestamp) -> Result<Vec<Recorded>, NodeError> {
+        self.submit_all(std::slice::from_ref(command), at)
+    }
+
+    /// Decides commands one after the other and appends what follows from all of them in one
+    /// durable write: all of it is recorded, or nothing.
+    ///
+    /// # Errors
+    /// [`NodeError`] with the first command's that is refused; nothing was recorded then.
+    pub fn submit_all(
+        &mut self,
+        commands: &[Command],
+        at: Timestamp,
+    ) -> Result<Vec<Recorded>, NodeError> {
+        let events = self.decide_all(commands, at)?;
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let recoveries = self.ledger.unrecorded_recoveries()?;
+        let mut batch: Vec<Event> = recoveries.iter().map(recovery_event).collect();
+        batch.extend(events);
+        let recorded = append(&mut self.ledger, &mut self.merkle, at, batch)?;
+        for entry in &recorded {
+            self.state
+                .apply(entry.seq, entry.timestamp, entry.hash, &entry.event);
+        }
+        for recovery in &recoveries {
+            self.ledger.mark_recorded(recovery)?;
+        }
+        Ok(recorded.into_iter().skip(recoveries.len()).collect())
+    }
+
+    fn decide_all(&self, commands: &[Command], at: Timestamp) -> Result<Vec<Event>, Rejection> {
+        let verifier = self.verifier.as_ref();
+        let context = Context { at, verifier };
+        if let [command] = commands {
+            return decide(&self.state, command, &context);
+        }
+        let mut trial = self.state.clone();
+        let mut events = Vec::new();
+        for command in commands {
+            let decided = decide(&trial, command, &context)?;
+            for event in &decided {
+                // The hash is known only once the batch is written. No later command of the same
+                // batch can depend on it: a ballot names the hash of an entry that exists.
+                let seq = trial.entries() + 1;
+                trial.apply(seq, at, Digest::ZERO, event);
+            }
+            events.extend(decided);
+        }
+        Ok(events)
+    }
+}
+
+fn recovery_event(recovery: &Recovery) -> Event {
+    Event::RecoveryRecorded(RecoveryRecorded {
+        bytes: recovery.bytes,
+        offset: recovery.offset,
+        sha256: recovery.sha256,
+    })
+}
+
+/// Writes events of one instant as one batch.
+fn append<L: Ledger>(
+    ledger: &mut L,
+    merkle: &mut MerkleAccumulator,
+    at: Timestamp,
+    events: Vec<Event>,
+) -> Result<Vec<Recorded>, NodeError> {
+    let entries = events
+        .iter()
+        .map(|event| {
+            Ok(NewEntry {
+                timestamp: at,
+                operation: event.operation().into(),
+                data: event.data().map_err(NodeError::Event)?,
+            })
+        })
+        .collect::<Result<Vec<_>, NodeError>>()?;
+    let head = *ledger.head();
+    let batch = encode_batch(&head, &entries)?;
+    ledger.append(&head, &batch)?;
+    let places = batch.entries().iter();
+    Ok(places
+        .zip(events)
+        .map(|(place, event)| {
+            merkle.push(&place.hash);
+            Recorded {
+                seq: place.seq,
+                timestamp: at,
+                hash: place.hash,
+                event,
+            }
+        })
+        .collect())
+}

@@ -1,0 +1,270 @@
+//! History → state.
+//!
+//! Replay trusts nothing because it stands in a log. After each cause it asks the rules what
+//! follows, and requires exactly those events in exactly that order: nothing made up, nothing left
+//! out. Signatures are checked again. Specification, "Determinism".
+
+mod error;
+mod signatures;
+
+use std::io::Read;
+
+use crate::chain::line::{BatchPosition, Head};
+use crate::chain::lines::{Ending, LineReader};
+use crate::chain::merkle::MerkleAccumulator;
+use crate::chain::verify::ChainVerifier;
+use crate::governance::command::Command;
+use crate::governance::consequence::next_consequence;
+use crate::governance::decide::{Context, admit, may_have_consequences};
+use crate::governance::event::{Event, Recorded};
+use crate::governance::genesis::{Genesis, found, inaugurate};
+use crate::governance::key::SignatureVerifier;
+use crate::governance::state::State;
+use crate::governance::time::Timestamp;
+
+pub use error::{Illegal, ReplayError, ReplayProblem};
+pub use signatures::Unchecked;
+
+/// A history in the course of being read.
+pub struct Replay<'v> {
+    verifier: &'v dyn SignatureVerifier,
+    chain: ChainVerifier,
+    merkle: MerkleAccumulator,
+    progress: Progress,
+    offset: u64,
+}
+
+/// How far a history has come.
+enum Progress {
+    /// Reading the founding batch.
+    Founding(Vec<Recorded>),
+    /// The ledger is founded. `cause_at` is the time of a cause whose consequences may still be
+    /// outstanding.
+    Governed {
+        state: Box<State>,
+        cause_at: Option<Timestamp>,
+    },
+}
+
+/// What a whole history amounts to.
+#[derive(Debug, Clone)]
+pub struct Replayed {
+    /// The state as of the last entry.
+    pub state: State,
+    /// The last entry.
+    pub head: Head,
+    /// The Merkle tree over all entry hashes.
+    pub merkle: MerkleAccumulator,
+}
+
+impl<'v> Replay<'v> {
+    /// A replay that expects the first line of a ledger.
+    #[must_use]
+    pub fn new(verifier: &'v dyn SignatureVerifier) -> Self {
+        Self {
+            verifier,
+            chain: ChainVerifier::new(),
+            merkle: MerkleAccumulator::new(),
+            progress: Progress::Founding(Vec::new()),
+            offset: 0,
+        }
+    }
+
+    /// Takes the next line, given without its line feed.
+    ///
+    /// # Errors
+    /// [`ReplayError`] with the line's number and byte offset. The replay can't go on then.
+    pub fn line(&mut self, raw: &[u8]) -> Result<(), ReplayError> {
+        let offset = self.offset;
+        self.take(raw)
+            .map_err(|(seq, problem)| ReplayError::new(seq, offset, problem))?;
+        self.offset += raw.len() as u64 + 1;
+        Ok(())
+    }
+
+    fn take(&mut self, raw: &[u8]) -> Result<(), (u64, ReplayProblem)> {
+        let line = self
+            .chain
+            .read(raw)
+            .map_err(|error| (error.seq(), ReplayProblem::Chain(error)))?;
+        self.merkle.push(&line.entry_hash);
+        let at_line = |problem| (line.seq, problem);
+        let event = Event::decode(line.operation, line.data)
+            .map_err(|error| at_line(ReplayProblem::Event(error)))?;
+        let recorded = Recorded {
+            seq: line.seq,
+            timestamp: line.timestamp,
+            hash: line.entry_hash,
+            event,
+        };
+        self.progress
+            .enter(recorded, line.batch, self.verifier)
+            .map_err(|illegal| at_line(ReplayProblem::Illegal(illegal)))
+    }
+
+    /// The state so far; `None` before the ledger is founded.
+    #[must_use]
+    pub fn state(&self) -> Option<&State> {
+        match &self.progress {
+            Progress::Founding(_) => None,
+            Progress::Governed { state, .. } => Some(state),
+        }
+    }
+
+    /// Ends the replay, which must have come to the end of a batch.
+    ///
+    /// # Errors
+    /// [`ReplayError`] where the last batch is incomplete, or nothing was read at all.
+    pub fn finish(self) -> Result<Replayed, ReplayError> {
+        let head = self.chain.head();
+        let incomplete = ReplayError::new(head.seq + 1, self.offset, ReplayProblem::Incomplete);
+        match self.progress {
+            Progress::Governed { state, .. } if self.chain.batch_complete() => Ok(Replayed {
+                state: *state,
+                head,
+                merkle: self.merkle,
+            }),
+            _ => Err(incomplete),
+        }
+    }
+}
+
+impl Progress {
+    fn enter(
+        &mut self,
+        recorded: Recorded,
+        batch: BatchPosition,
+        verifier: &dyn SignatureVerifier,
+    ) -> Result<(), Illegal> {
+        match self {
+            Self::Founding(entries) => {
+                entries.push(recorded);
+                if batch.is_last() {
+                    let state = Box::new(founded(entries, verifier)?);
+                    *self = Self::Governed {
+                        state,
+                        cause_at: None,
+                    };
+                }
+                Ok(())
+            }
+            Self::Governed { state, cause_at } => {
+                advance(state, cause_at, &recorded, verifier)?;
+                if batch.is_last() {
+                    require_nothing_outstanding(state, *cause_at)?;
+                    *cause_at = None;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Decides the founding again and requires what the entries claim.
+fn founded(entries: &[Recorded], verifier: &dyn SignatureVerifier) -> Result<State, Illegal> {
+    let claimed: Vec<Event> = entries.iter().map(|entry| entry.event.clone()).collect();
+    let at = entries
+        .first()
+        .map(|entry| entry.timestamp)
+        .ok_or(Illegal::Genesis)?;
+    let genesis = Genesis::claimed_by(&claimed).ok_or(Illegal::Genesis)?;
+    let events = found(&genesis, &Context { at, verifier })?;
+    if events != claimed || entries.iter().any(|entry| entry.timestamp != at) {
+        return Err(Illegal::Genesis);
+    }
+    inaugurate(entries).ok_or(Illegal::Genesis)
+}
+
+/// Requires the consequence that is outstanding, or decides a new cause.
+fn advance(
+    state: &mut State,
+    cause_at: &mut Option<Timestamp>,
+    recorded: &Recorded,
+    verifier: &dyn SignatureVerifier,
+) -> Result<(), Illegal> {
+    let outstanding = cause_at.and_then(|at| next_consequence(state, at).map(|event| (at, event)));
+    match outstanding {
+        Some((at, expected)) => {
+            require(&expected, &recorded.event)?;
+            if recorded.timestamp != at {
+                return Err(Illegal::Time { expected: at });
+            }
+        }
+        None => {
+            let context = Context {
+                at: recorded.timestamp,
+                verifier,
+            };
+            require_cause(state, &recorded.event, &context)?;
+            *cause_at = may_have_consequences(&recorded.event).then_some(recorded.timestamp);
+        }
+    }
+    state.apply(
+        recorded.seq,
+        recorded.timestamp,
+        recorded.hash,
+        &recorded.event,
+    );
+    Ok(())
+}
+
+fn require_cause(state: &State, event: &Event, context: &Context<'_>) -> Result<(), Illegal> {
+    let command = Command::that_causes(event).ok_or(Illegal::NoCause {
+        operation: event.operation(),
+    })?;
+    let decided = admit(state, &command, context)?.ok_or(Illegal::AlreadyRecorded)?;
+    require(&decided, event)
+}
+
+fn require(expected: &Event, found: &Event) -> Result<(), Illegal> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Illegal::Divergence {
+        expected: expected.operation(),
+        found: found.operation(),
+    })
+}
+
+fn require_nothing_outstanding(state: &State, cause_at: Option<Timestamp>) -> Result<(), Illegal> {
+    match cause_at.and_then(|at| next_consequence(state, at)) {
+        Some(missing) => Err(Illegal::Missing {
+            expected: missing.operation(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Replays everything that `source` yields, in bounded memory.
+///
+/// # Errors
+/// [`ReplayError`] with the first line that is not what the rules give.
+pub fn replay(
+    source: impl Read,
+    verifier: &dyn SignatureVerifier,
+) -> Result<Replayed, ReplayError> {
+    replay_lines(LineReader::new(source), verifier)
+}
+
+/// Replays the lines of `lines`.
+///
+/// # Errors
+/// As [`replay`].
+pub fn replay_lines<R: Read>(
+    mut lines: LineReader<R>,
+    verifier: &dyn SignatureVerifier,
+) -> Result<Replayed, ReplayError> {
+    let mut replay = Replay::new(verifier);
+    loop {
+        let seq = replay.chain.head().seq + 1;
+        let offset = replay.offset;
+        let line = lines
+            .next_line()
+            .map_err(|error| ReplayError::new(seq, offset, error.into()))?;
+        match line {
+            None => return replay.finish(),
+            Some(line) if line.ending == Ending::LineFeed => replay.line(line.bytes)?,
+            Some(_) => return Err(ReplayError::new(seq, offset, ReplayProblem::Incomplete)),
+        }
+    }
+}
