@@ -1,5 +1,6 @@
 //! The directory that holds a user's keys.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -296,13 +297,15 @@ impl KeyStore {
     /// The names of all public files in order. Files with other names are not ours.
     fn names(&self) -> Result<Vec<String>, KeyStoreError> {
         private_files::check_dir(&self.dir)?;
-        let mut names: Vec<String> = match fs::read_dir(&self.dir) {
+        let entries = match fs::read_dir(&self.dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries
-                .and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect())
-                .map_err(private_files::io_error(&self.dir))
-                .map(|files: Vec<_>| files.iter().filter_map(|file| key_name(file)).collect())?,
+            entries => entries.map_err(private_files::io_error(&self.dir))?,
         };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(private_files::io_error(&self.dir))?;
+            names.extend(key_name(&entry.file_name()));
+        }
         names.sort_unstable();
         Ok(names)
     }
@@ -333,7 +336,7 @@ fn check_name(name: &str) -> Result<(), KeyStoreError> {
     Ok(())
 }
 
-fn key_name(file: &std::ffi::OsString) -> Option<String> {
+fn key_name(file: &OsStr) -> Option<String> {
     let name = file.to_str()?.strip_suffix(PUBLIC_SUFFIX)?;
     check_name(name).ok()?;
     Some(name.to_owned())

@@ -193,6 +193,10 @@ fn algorithm_of(identifier: ObjectIdentifier) -> Option<Algorithm> {
 
 #[cfg(test)]
 mod tests {
+    use aws_lc_rs::encoding::AsRawBytes as _;
+    use pkcs8::der::Encode as _;
+    use pkcs8::der::asn1::OctetStringRef;
+
     use super::*;
 
     #[test]
@@ -232,6 +236,37 @@ mod tests {
                 SigningKey::from_pkcs8_der(bytes).err(),
                 Some(SigningKeyError::Malformed)
             );
+        }
+    }
+
+    /// PKCS#8 around the private key of another form than ours.
+    fn pkcs8(key: &SigningKey, private_key: &[u8]) -> Vec<u8> {
+        let der = key.to_pkcs8_der().unwrap();
+        let info = PrivateKeyInfoRef::try_from(der.as_slice()).unwrap();
+        let private_key = OctetStringRef::new(private_key).unwrap();
+        PrivateKeyInfoRef::new(info.algorithm, private_key)
+            .to_der()
+            .unwrap()
+    }
+
+    #[test]
+    fn one_key_has_one_file() {
+        let seed = [1; SEED_BYTES];
+        let key = SigningKey::from_seed(Algorithm::MlDsa44, &seed).unwrap();
+        let expanded = key.pair.private_key().as_raw_bytes().unwrap();
+        // The three forms of RFC 9881, section 6; the library reads all of them.
+        let seed = [&[0x80, 32], seed.as_slice()].concat();
+        let expanded = [&[0x04, 0x82, 0x0a, 0x00], expanded.as_ref()].concat();
+        let both = [
+            [0x30, 0x82, 0x0a, 0x26, 0x04, 32].as_slice(),
+            &seed[2..],
+            &expanded,
+        ]
+        .concat();
+        for (private_key, accepted) in [(seed, true), (expanded, false), (both, false)] {
+            let der = pkcs8(&key, &private_key);
+            assert!(PqdsaKeyPair::from_pkcs8(&ML_DSA_44_SIGNING, &der).is_ok());
+            assert_eq!(SigningKey::from_pkcs8_der(&der).is_ok(), accepted);
         }
     }
 

@@ -265,7 +265,8 @@ fn a_damaged_signature_is_not_handed_out() {
 fn a_journal_that_is_swapped_under_us_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = journal_path(&dir);
-    let tampered: [(&str, fn(&PathBuf)); 3] = [
+    type Tamper = fn(&PathBuf);
+    let tampered: [(&str, Tamper); 3] = [
         ("removed", |path| fs::remove_file(path).unwrap()),
         ("cut off", |path| fs::write(path, "").unwrap()),
         ("replaced", |path| {
