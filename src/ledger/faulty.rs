@@ -45,7 +45,7 @@ pub(super) enum PowerLoss {
 #[derive(Debug, Default)]
 struct State {
     done: usize,
-    fault: Option<Fault>,
+    faults: Vec<Fault>,
     dead: bool,
     /// Files with bytes that were not synced, and how many of their bytes were.
     unsynced: Vec<Unsynced>,
@@ -81,16 +81,21 @@ pub(super) struct FaultyFile {
 }
 
 impl Faulty {
-    pub(super) fn with(fault: Fault) -> Self {
+    pub(super) fn with(faults: impl Into<Vec<Fault>>) -> Self {
         let storage = Self::default();
-        storage.0.borrow_mut().fault = Some(fault);
+        storage.0.borrow_mut().faults = faults.into();
         storage
     }
 
-    /// Whether the chosen operation was reached.
+    /// Whether all chosen operations were reached.
     pub(super) fn has_failed(&self) -> bool {
         let state = self.0.borrow();
-        state.fault.is_some_and(|fault| state.done > fault.at)
+        state.faults.iter().all(|fault| state.done > fault.at)
+    }
+
+    /// Another process goes on with the same disk.
+    pub(super) fn revive(&self) {
+        self.0.borrow_mut().dead = false;
     }
 
     /// How many operations took place that could have failed.
@@ -131,7 +136,7 @@ impl Faulty {
             }
             let now = state.done;
             state.done += 1;
-            let fault = state.fault.filter(|fault| fault.at == now);
+            let fault = state.faults.iter().find(|fault| fault.at == now).copied();
             state.dead = fault.is_some_and(|fault| fault.dies);
             fault
         };

@@ -139,6 +139,14 @@ fn tails_that_no_crash_leaves_behind_are_refused() {
         ([b"\0", kept].concat(), "tail.damaged"),
         ([b"\0", later].concat(), "tail.later-batch"),
         ([b"\0x", later].concat(), "tail.later-batch"),
+        (
+            [first, b"{\"v\":1,\"seq\":2,\"batch\":[1,2],"].concat(),
+            "tail.damaged",
+        ),
+        (
+            b"\0x{\"v\":1,\"seq\":2,\"batch\":[1,2],".to_vec(),
+            "tail.damaged",
+        ),
         (b"\0\r".to_vec(), "tail.damaged"),
         (b"\0\n\n".to_vec(), "tail.damaged"),
         (b"\0\ngarbage\n".to_vec(), "tail.damaged"),
@@ -159,14 +167,13 @@ fn a_batch_that_starts_within_another_is_refused() {
     let parts = batches(&[1, 3]);
     let first_two: Vec<_> = parts[1].split_inclusive(|b| *b == b'\n').take(2).collect();
     let open = [parts[0].clone(), first_two.concat()].concat();
-    let last = &open[open.len() - 66..open.len() - 3];
-    let hash = open[open.len() - 67..open.len() - 3].to_vec();
-    assert_eq!(last, &hash[1..]);
+    // The hash stands before the last three bytes: quote, brace, line feed.
+    let hash = &open[open.len() - 67..open.len() - 3];
     let head = Head {
         seq: 3,
-        hash: std::str::from_utf8(&hash).unwrap().parse().unwrap(),
+        hash: std::str::from_utf8(hash).unwrap().parse().unwrap(),
     };
-    let bytes = [open, batch(&head, 1).bytes().to_vec()].concat();
+    let bytes = [&open[..], batch(&head, 1).bytes()].concat();
     let refusal = refusal(&bytes).unwrap();
     assert_eq!((refusal.code, refusal.seq), ("chain.batch", 4));
 }

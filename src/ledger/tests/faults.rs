@@ -108,7 +108,7 @@ fn at_every_operation(fault: Fault, loss: PowerLoss) -> usize {
     for at in 0.. {
         let dir = tempfile::tempdir().unwrap();
         let inner = dir.path().join("ledger-dir");
-        let storage = Faulty::with(Fault { at, ..fault });
+        let storage = Faulty::with([Fault { at, ..fault }]);
         let mut told = Told::default();
         let finished = run(&storage, &inner, &mut told);
         if !storage.has_failed() {
@@ -129,12 +129,7 @@ fn at_every_operation(fault: Fault, loss: PowerLoss) -> usize {
 fn nothing_acknowledged_is_lost_whatever_fails() {
     for effect in [Effect::Nothing, Effect::Half, Effect::All] {
         for dies in [false, true] {
-            for loss in [
-                PowerLoss::Spares,
-                PowerLoss::Halves,
-                PowerLoss::Zeroes,
-                PowerLoss::Takes,
-            ] {
+            for loss in LOSSES {
                 let fault = Fault {
                     at: 0,
                     effect,
@@ -162,6 +157,29 @@ fn filled(storage: &Faulty, dir: &Path) -> FileLedger<Faulty> {
     ledger
 }
 
+const fn failing(at: usize) -> Fault {
+    Fault {
+        at,
+        effect: Effect::Nothing,
+        kind: ErrorKind::Other,
+        dies: false,
+    }
+}
+
+const fn deadly(at: usize) -> Fault {
+    Fault {
+        dies: true,
+        ..failing(at)
+    }
+}
+
+const LOSSES: [PowerLoss; 4] = [
+    PowerLoss::Spares,
+    PowerLoss::Halves,
+    PowerLoss::Zeroes,
+    PowerLoss::Takes,
+];
+
 #[test]
 fn a_failed_append_says_what_became_of_it() {
     let write = next_write();
@@ -176,12 +194,12 @@ fn a_failed_append_says_what_became_of_it() {
         (write + 1, ErrorKind::Other, "ledger.durability-unknown"),
     ] {
         let dir = tempfile::tempdir().unwrap();
-        let storage = Faulty::with(Fault {
+        let storage = Faulty::with([Fault {
             at,
             effect: Effect::Half,
             kind,
             dies: false,
-        });
+        }]);
         let mut ledger = filled(&storage, dir.path());
         let head = *ledger.head();
         let error = ledger.append(&head, &batch(&head, 1)).unwrap_err();
@@ -206,12 +224,7 @@ fn recovery_after_a_failure_puts_another_file_in_place() {
 
     let write = next_write();
     let dir = tempfile::tempdir().unwrap();
-    let storage = Faulty::with(Fault {
-        at: write + 1,
-        effect: Effect::Nothing,
-        kind: ErrorKind::Other,
-        dies: false,
-    });
+    let storage = Faulty::with([failing(write + 1)]);
     let mut ledger = filled(&storage, dir.path());
     let head = *ledger.head();
     let inode = || fs::metadata(segment(dir.path())).unwrap().ino();
@@ -223,4 +236,67 @@ fn recovery_after_a_failure_puts_another_file_in_place() {
         fs::read(segment(dir.path())).unwrap(),
         batches(&[1]).concat()
     );
+}
+
+#[test]
+fn recovery_after_a_failure_may_itself_be_interrupted() {
+    let sync = next_write() + 1;
+    for loss in LOSSES {
+        for step in 1..10 {
+            let dir = tempfile::tempdir().unwrap();
+            let storage = Faulty::with([failing(sync), deadly(sync + step)]);
+            let mut ledger = filled(&storage, dir.path());
+            let head = *ledger.head();
+            let batch = batch(&head, 1);
+            ledger.append(&head, &batch).unwrap_err();
+            let recovered = ledger.recover_after_failure().is_ok();
+            assert_eq!(recovered, !storage.is_dead());
+            drop(ledger);
+            storage.lose_power(loss);
+            let told = Told {
+                acknowledged: batches(&[1]).concat(),
+                unsure: batch.bytes().to_vec(),
+            };
+            check(dir.path(), &told);
+        }
+    }
+}
+
+/// Whoever opens a ledger answers from what it finds there, so that must not vanish later.
+#[test]
+fn what_a_writer_found_survives_a_loss_of_power() {
+    let sync = next_write() + 1;
+    for loss in LOSSES {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = Faulty::with([deadly(sync)]);
+        let mut ledger = filled(&storage, dir.path());
+        let head = *ledger.head();
+        ledger.append(&head, &batch(&head, 1)).unwrap_err();
+        drop(ledger);
+
+        storage.revive();
+        let next = FileLedger::open_on(storage.clone(), dir.path(), AT_ONCE).unwrap();
+        let found = *next.head();
+        assert_eq!(found.seq, 2);
+        drop(next);
+        storage.lose_power(loss);
+        assert_eq!(*open(dir.path()).unwrap().head(), found);
+    }
+}
+
+#[test]
+fn a_tail_that_was_set_aside_survives_a_loss_of_power() {
+    let tail = b"{\"v\":1,\"seq\":2";
+    for loss in LOSSES {
+        let dir = super::dir_with(&[&batches(&[1])[0], &tail[..]].concat());
+        let storage = Faulty::default();
+        drop(FileLedger::open_on(storage.clone(), dir.path(), AT_ONCE).unwrap());
+        storage.lose_power(loss);
+        let recoveries = open(dir.path()).unwrap().unrecorded_recoveries().unwrap();
+        assert_eq!(recoveries.len(), 1, "{loss:?}");
+        let kept = fs::read_dir(dir.path().join("quarantine")).unwrap();
+        for item in kept {
+            assert_eq!(fs::read(item.unwrap().path()).unwrap(), tail, "{loss:?}");
+        }
+    }
 }

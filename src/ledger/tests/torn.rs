@@ -1,8 +1,10 @@
 //! What a crash leaves behind is recovered without help and without loss.
 
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+
 use super::*;
 use crate::governance::digest::Digest;
-use crate::ledger::Recovery;
+use crate::ledger::{Diagnosis, Recovery, SegmentStart, diagnose};
 
 const SIZES: [u64; 3] = [1, 2, 3];
 
@@ -45,7 +47,7 @@ fn the_last_batch_may_end_at_every_byte() {
 #[test]
 fn the_last_batch_may_have_unwritten_sectors_anywhere() {
     let last = &batches(&SIZES)[2];
-    for start in (0..last.len()).step_by(7) {
+    for start in (0..last.len()).step_by(29) {
         for length in [1, 64, 300, 512, last.len()] {
             let mut tail = last.clone();
             let end = (start + length).min(tail.len());
@@ -63,7 +65,7 @@ fn the_last_batch_may_have_unwritten_sectors_anywhere() {
 
 #[test]
 fn the_tail_may_be_nothing_but_zeroes() {
-    for length in [1, 4096, 3 << 20] {
+    for length in [1, 4096, (1 << 20) + 1] {
         assert_recovers(&vec![0; length], "zeroes");
     }
 }
@@ -123,5 +125,48 @@ fn a_checkpoint_tells_a_cut_ledger_from_a_torn_one() {
             expected,
             "{checkpoint:?}"
         );
+    }
+}
+
+/// A file that grows between its first reading and the next.
+struct Growing {
+    bytes: Cursor<Vec<u8>>,
+    seen: u64,
+}
+
+impl Read for Growing {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.seen.saturating_sub(self.bytes.position());
+        (&mut self.bytes).take(left).read(buffer)
+    }
+}
+
+impl Seek for Growing {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        match position {
+            SeekFrom::End(0) => self.bytes.seek(SeekFrom::Start(self.seen)),
+            SeekFrom::Start(0) => self.bytes.rewind().map(|()| 0),
+            // Someone looks again, from further on.
+            other => {
+                self.seen = self.bytes.get_ref().len() as u64;
+                self.bytes.seek(other)
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reader_beside_a_busy_writer_sees_at_most_a_torn_tail() {
+    let parts = batches(&[1, 2, 1]);
+    let bytes = parts.concat();
+    // Meanwhile the second batch is completed and the third is begun.
+    let later = &bytes[..bytes.len() - 1];
+    for seen in parts[0].len()..later.len() {
+        let mut segment = Growing {
+            bytes: Cursor::new(later.to_vec()),
+            seen: seen as u64,
+        };
+        let found = diagnose(&mut segment, &SegmentStart::default(), None).unwrap();
+        assert!(!matches!(found, Diagnosis::Refused(_)), "{seen}: {found:?}");
     }
 }
