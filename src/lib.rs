@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod chain;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod governance;
 pub mod identity;
 pub mod ledger;

@@ -132,7 +132,7 @@ fn total(weight: u64) -> TotalWeight {
 }
 
 impl Conditions {
-    const fn of(rule: &Rule) -> Self {
+    pub(crate) const fn of(rule: &Rule) -> Self {
         Self {
             absolute: rule.absolute,
             approval: rule.approval,

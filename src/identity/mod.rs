@@ -10,6 +10,7 @@ mod journal;
 mod keystore;
 mod pem;
 mod private_files;
+mod pseudonym;
 mod signing_key;
 mod verifier;
 
@@ -19,5 +20,6 @@ mod tests;
 pub use export::{ExportError, PublicKeyExport};
 pub use journal::{JournalError, SigningJournal, Slot};
 pub use keystore::{KeyStore, KeyStoreError, StoredKey, StoredSecret};
+pub use pseudonym::{PseudonymError, Pseudonymizer};
 pub use signing_key::{SEED_BYTES, SigningKey, SigningKeyError};
 pub use verifier::MlDsaVerifier;
