@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 
 use args::{Args, Command};
+use error::Failure;
 use exit::Exit;
 use output::Output;
 use session::Session;
@@ -43,16 +44,27 @@ pub fn main() -> ExitCode {
 
 /// Help and version go to standard output and succeed, everything else is a usage error.
 fn usage_error(usage: &clap::Error) -> ExitCode {
-    // Nobody is left to tell where printing fails.
-    let _ = usage.print();
-    if usage.use_stderr() {
-        Exit::Usage.into()
-    } else {
-        Exit::Ok.into()
+    if !usage.use_stderr() {
+        // Nobody is left to tell where printing fails.
+        let _ = usage.print();
+        return Exit::Ok.into();
     }
+    // What was meant can't be parsed, but a program that asked for JSON can't read anything else.
+    if std::env::args_os().any(|argument| argument == "--json") {
+        let text = usage.to_string();
+        let message = text
+            .trim_start_matches("error: ")
+            .lines()
+            .next()
+            .unwrap_or_default();
+        let failure = Failure::usage("usage", message).hint("`althing help` shows all commands");
+        return Output::json_only().failure(&failure).into();
+    }
+    let _ = usage.print();
+    Exit::Usage.into()
 }
 
-fn run(args: Args, output: &Output) -> Result<Exit, error::Failure> {
+fn run(args: Args, output: &Output) -> Result<Exit, Failure> {
     let session = Session::new(&args.global)?;
     match args.command {
         Command::Demo(demo) => commands::demo::run(&demo, &session, output),

@@ -41,6 +41,15 @@ impl Output {
         }
     }
 
+    /// Output for a program, before the options are known.
+    pub const fn json_only() -> Self {
+        Self {
+            json: true,
+            quiet: false,
+            color: ColorChoice::Never,
+        }
+    }
+
     /// Whether the user asked for JSON.
     pub const fn is_json(&self) -> bool {
         self.json

@@ -152,23 +152,6 @@ impl<S: Storage> FileLedger<S> {
         &self.tip
     }
 
-    /// The recoveries from crashes that no event in the ledger records yet, this opening's and
-    /// those of earlier ones.
-    ///
-    /// # Errors
-    /// Where the quarantine can't be read.
-    pub fn unrecorded_recoveries(&self) -> io::Result<Vec<Recovery>> {
-        recovery::unrecorded(&self.storage, &self.layout)
-    }
-
-    /// Notes that an acknowledged event records `recovery`.
-    ///
-    /// # Errors
-    /// Where that can't be noted; the recovery then stays unrecorded.
-    pub fn mark_recorded(&self, recovery: &Recovery) -> io::Result<()> {
-        recovery::mark_recorded(&self.storage, &self.layout, recovery)
-    }
-
     /// Whether an append failed, so that nothing is taken until
     /// [`recover_after_failure`](Self::recover_after_failure).
     #[must_use]
@@ -253,6 +236,14 @@ impl<S: Storage> Ledger for FileLedger<S> {
             &self.storage,
             self.sealed.iter().chain([&self.active]).collect(),
         )))
+    }
+
+    fn unrecorded_recoveries(&self) -> io::Result<Vec<Recovery>> {
+        recovery::unrecorded(&self.storage, &self.layout)
+    }
+
+    fn mark_recorded(&self, recovery: &Recovery) -> io::Result<()> {
+        recovery::mark_recorded(&self.storage, &self.layout, recovery)
     }
 }
 

@@ -51,7 +51,8 @@ pub trait Ledger {
     /// Where the bytes can't be read.
     fn reader(&self) -> io::Result<Box<dyn Read + '_>>;
 
-    /// The recoveries from crashes that no event in the ledger records yet.
+    /// The recoveries from crashes that no event in the ledger records yet, this opening's and those
+    /// of earlier ones. None where nothing survives a crash.
     ///
     /// # Errors
     /// Where they can't be looked up.

@@ -10,7 +10,7 @@ use crate::cli::error::{Failure, replay_exit};
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
 use crate::cli::session::Session;
-use crate::cli::style::{bad, bold, escaped, fields, good};
+use crate::cli::style::{bad, bold, dim, escaped, fields, good};
 use crate::governance::digest::Digest;
 use crate::governance::time::Timestamp;
 use crate::identity::MlDsaVerifier;
@@ -73,7 +73,11 @@ impl Report for VerifyReport {
         for problem in &self.problems {
             text.push_str(&format!(
                 "{} entry {}, byte {}: {} [{}]\n",
-                bad("problem:"),
+                if self.ok {
+                    dim("note:")
+                } else {
+                    bad("problem:")
+                },
                 problem.seq,
                 problem.offset,
                 escaped(&problem.message),
