@@ -9,3 +9,5 @@ pub mod node;
 pub mod replay;
 #[cfg(test)]
 mod test_support;
+#[cfg(feature = "testing")]
+pub mod testing;
