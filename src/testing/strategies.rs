@@ -81,10 +81,20 @@ pub fn policies() -> impl Strategy<Value = Policy> {
         })
 }
 
+/// Ends of grants: before most decisions, before executions and after them.
+fn expiries() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        Just(60_u64),
+        Just(1_800_u64),
+        Just(50_000_u64),
+        Just(200_000_u64)
+    ]
+}
+
 /// What can be proposed: every kind that is in force.
 pub fn matters() -> impl Strategy<Value = Matter> {
     prop_oneof![
-        4 => (0..3_usize, any::<bool>(), option::of(1..200_000_u64)).prop_map(
+        4 => (0..3_usize, any::<bool>(), option::of(expiries())).prop_map(
             |(model, in_prod, seconds)| Matter::AuthorizeModel { model, in_prod, seconds }
         ),
         2 => (0..3_usize).prop_map(|agent| Matter::AuthorizeAgent { agent }),

@@ -3,6 +3,9 @@
 //! One binary, one module a subject: a single link, and the tests of all subjects run in parallel.
 
 mod architecture;
+mod invariants;
+mod order;
+mod replaying;
 mod tally;
 
 use proptest::test_runner::{Config, FileFailurePersistence};
