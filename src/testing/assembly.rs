@@ -403,7 +403,7 @@ impl<L: Ledger> Assembly<L> {
         }
     }
 
-    /// Opens a proposal and lets nodes approve of it.
+    /// Opens a proposal and lets nodes approve of it until it is decided.
     ///
     /// # Panics
     /// Where something is refused.
@@ -411,7 +411,11 @@ impl<L: Ledger> Assembly<L> {
         let mut voters = by.into_iter().peekable();
         let proposer = *voters.peek().expect("at least one node approves");
         let proposal = self.propose(proposer, action);
-        self.vote_all(voters, proposal, Decision::Approve);
+        for voter in voters {
+            if self.status(proposal) == Status::Voting {
+                self.vote(voter, proposal, Decision::Approve);
+            }
+        }
         proposal
     }
 

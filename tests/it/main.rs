@@ -5,6 +5,7 @@
 mod architecture;
 mod invariants;
 mod order;
+mod refusals;
 mod replaying;
 mod tally;
 
