@@ -4,6 +4,7 @@
 
 mod architecture;
 mod invariants;
+mod lifecycle;
 mod order;
 mod refusals;
 mod replaying;
