@@ -564,6 +564,25 @@ fn evidence_is_recorded_once_and_by_anyone() {
 }
 
 #[test]
+fn after_the_deadline_a_proposal_is_decided_by_closing_it_alone() {
+    let mut assembly = Assembly::under(Policy::uniform(), &[1; 4]);
+    let late = assembly.propose(0, authorize_model("late"));
+    assembly.vote(1, late, Approve);
+    let other = {
+        assembly.wait(3_600);
+        assembly.propose(0, authorize_model("other"))
+    };
+    assembly.wait_until(assembly.proposal(late).deadline());
+    // Two suspensions put the quorum out of reach, but the deadline has passed: no early decision.
+    assembly.accuse(2, other);
+    assembly.accuse(3, other);
+    assert_eq!(assembly.status(late), Status::Voting);
+    assembly.close(late);
+    assert_eq!(assembly.status(late), Status::Expired);
+    replays(&assembly);
+}
+
+#[test]
 fn commands_of_one_batch_see_each_other_and_are_all_recorded_or_none() {
     let mut assembly = Assembly::of(&[1, 1, 1]);
     let proposal = assembly.propose(0, authorize_model("triage"));
