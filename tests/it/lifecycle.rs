@@ -599,3 +599,22 @@ fn commands_of_one_batch_see_each_other_and_are_all_recorded_or_none() {
     assert_eq!(assembly.status(proposal), Status::Executed);
     replays(&assembly);
 }
+
+#[test]
+fn a_ballot_can_not_name_an_entry_of_its_own_batch() {
+    use althing::governance::digest::Digest;
+    let mut assembly = Assembly::of(&[1, 1, 1]);
+    let draft = assembly.draft(0, authorize_model("triage"));
+    let proposal = draft.proposal_id;
+    let mut ballot = assembly.ballot(1, proposal, Approve);
+    // The entry's hash is not known before the batch is written: any guess is wrong.
+    ballot.proposal_hash = Digest::ZERO;
+    let commands = [
+        Command::Propose(assembly.sign(0, draft)),
+        Command::Vote(assembly.sign(1, ballot)),
+    ];
+    let now = assembly.now();
+    let refused = assembly.node_mut().submit_all(&commands, now);
+    assert_eq!(refused.unwrap_err().code(), "ballot.hash-mismatch");
+    replays(&assembly);
+}
