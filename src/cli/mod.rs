@@ -3,6 +3,12 @@
 //! Every command computes one report and prints it as text or, with `--json`, as JSON. Data goes
 //! to standard output, messages to standard error. The library below never touches the terminal.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the command line is where clock, files, environment and chance come in"
+)]
+
 mod args;
 mod audit_view;
 mod commands;
@@ -52,11 +58,9 @@ fn usage_error(usage: &clap::Error) -> ExitCode {
     // What was meant can't be parsed, but a program that asked for JSON can't read anything else.
     if std::env::args_os().any(|argument| argument == "--json") {
         let text = usage.to_string();
-        let message = text
-            .trim_start_matches("error: ")
-            .lines()
-            .next()
-            .unwrap_or_default();
+        let problem = text.split("\n\nUsage").next().unwrap_or_default();
+        let words: Vec<&str> = problem.split_whitespace().collect();
+        let message = words.join(" ").trim_start_matches("error: ").to_owned();
         let failure = Failure::usage("usage", message).hint("`althing help` shows all commands");
         return Output::json_only().failure(&failure).into();
     }
