@@ -283,6 +283,23 @@ fn recovery_event(recovery: &Recovery) -> Event {
     })
 }
 
+/// An event as it is written. What would not be read again as the same event is never written: no
+/// node could open the ledger after it.
+fn entry(event: &Event, at: Timestamp) -> Result<NewEntry, NodeError> {
+    let data = event.data().map_err(NodeError::Event)?;
+    let read = Event::decode(event.operation(), data.get())
+        .map_err(|error| NodeError::Event(error.to_string()))?;
+    if read != *event {
+        let operation = event.operation();
+        return Err(NodeError::Event(format!("{operation} reads otherwise")));
+    }
+    Ok(NewEntry {
+        timestamp: at,
+        operation: event.operation().into(),
+        data,
+    })
+}
+
 /// Writes events of one instant as one batch.
 fn append<L: Ledger>(
     ledger: &mut L,
@@ -292,13 +309,7 @@ fn append<L: Ledger>(
 ) -> Result<Vec<Recorded>, NodeError> {
     let entries = events
         .iter()
-        .map(|event| {
-            Ok(NewEntry {
-                timestamp: at,
-                operation: event.operation().into(),
-                data: event.data().map_err(NodeError::Event)?,
-            })
-        })
+        .map(|event| entry(event, at))
         .collect::<Result<Vec<_>, NodeError>>()?;
     let head = *ledger.head();
     let batch = encode_batch(&head, &entries)?;

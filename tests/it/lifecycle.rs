@@ -4,7 +4,7 @@ use althing::governance::ballot::Decision::{Abstain, Approve, Reject};
 use althing::governance::command::Command;
 use althing::governance::event::{Event, FailureReason, SupersededBy, Timing};
 use althing::governance::id::ProposalId;
-use althing::governance::kind::AuthorizationKind;
+use althing::governance::kind::{AuthorizationKind, ProposalKind};
 use althing::governance::policy::{Policy, PredictionPolicy};
 use althing::governance::prediction::PredictionVerdict;
 use althing::governance::proposal::{Action, GrantTerms};
@@ -244,13 +244,11 @@ fn a_suspension_counts_as_a_change_of_membership() {
 #[test]
 fn a_revocation_overtakes_older_proposals_to_grant_the_same() {
     let mut policy = Policy::default();
-    let mut timelocked =
-        policy.kinds[&althing::governance::kind::ProposalKind::AuthorizeModel].clone();
+    let mut timelocked = policy.kinds[&ProposalKind::AuthorizeModel].clone();
     timelocked.timelock_seconds = Some(Seconds::HOUR);
-    policy.kinds.insert(
-        althing::governance::kind::ProposalKind::AuthorizeModel,
-        timelocked,
-    );
+    policy
+        .kinds
+        .insert(ProposalKind::AuthorizeModel, timelocked);
     let mut assembly = Assembly::under(policy, &[1, 1, 1]);
     let live = assembly.pass(0..2, authorize_model("triage"));
     assembly.wait(3_600);
@@ -366,21 +364,13 @@ fn the_last_active_node_is_flagged_and_not_suspended() {
 #[test]
 fn a_suspended_nodes_ballots_on_other_open_proposals_turn_byzantine() {
     let mut assembly = Assembly::under(without_early_decision(), &[1; 4]);
-    let voted = assembly.propose(0, authorize_model("voted"));
-    let unvoted = assembly.propose(0, authorize_model("unvoted"));
     let decided = assembly.propose(0, authorize_model("decided"));
     assembly.vote_all([0, 1, 3], decided, Approve);
     assembly.close_at_deadline(decided);
-    // Those two are past their deadline; new ones take their place.
-    let (voted, unvoted) = {
-        let _ = (voted, unvoted);
-        (
-            assembly.propose(1, authorize_model("voted")),
-            assembly.propose(1, authorize_model("unvoted")),
-        )
-    };
-    assembly.vote(3, voted, Approve);
+    let voted = assembly.propose(1, authorize_model("voted"));
+    let unvoted = assembly.propose(1, authorize_model("unvoted"));
     let contradicted = assembly.propose(1, authorize_model("contradicted"));
+    assembly.vote(3, voted, Approve);
     assembly.vote(3, contradicted, Reject);
     assembly.vote(3, contradicted, Approve);
 
@@ -616,5 +606,24 @@ fn a_ballot_can_not_name_an_entry_of_its_own_batch() {
     let now = assembly.now();
     let refused = assembly.node_mut().submit_all(&commands, now);
     assert_eq!(refused.unwrap_err().code(), "ballot.hash-mismatch");
+    replays(&assembly);
+}
+
+#[test]
+fn what_could_not_be_read_again_is_never_written() {
+    let mut assembly = Assembly::of(&[1]);
+    let mut report = prediction("triage");
+    report.duration_ms = Some(u64::MAX);
+    let now = assembly.now();
+    let command = Command::RecordPrediction(report);
+    assert!(assembly.node_mut().submit(&command, now).is_err());
+    let mut report = prediction("triage");
+    for key in 0..=64 {
+        // One key more than a context may have.
+        let _ = report.context.set(&format!("key-{key}"), "value");
+    }
+    let _ = assembly
+        .node_mut()
+        .submit(&Command::RecordPrediction(report), now);
     replays(&assembly);
 }
