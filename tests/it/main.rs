@@ -3,6 +3,7 @@
 //! One binary, one module a subject: a single link, and the tests of all subjects run in parallel.
 
 mod architecture;
+mod bytes;
 mod forgery;
 mod invariants;
 mod lifecycle;
