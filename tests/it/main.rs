@@ -5,6 +5,7 @@
 mod architecture;
 mod bytes;
 mod forgery;
+mod holes;
 mod invariants;
 mod lifecycle;
 mod order;
