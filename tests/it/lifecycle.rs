@@ -180,6 +180,47 @@ fn evidence_leaves_a_queued_decision_that_stands_without_the_accused() {
 }
 
 #[test]
+fn evidence_judges_a_decision_of_the_deadline_without_those_who_never_voted() {
+    let mut policy = Policy::uniform();
+    policy.default.timelock_seconds = Seconds::HOUR;
+    let mut assembly = Assembly::under(policy, &[1; 10]);
+    let proposal = assembly.propose(0, authorize_model("triage"));
+    assembly.vote_all(0..5, proposal, Approve);
+    assembly.vote_all([5, 6], proposal, Abstain);
+    assembly.vote(7, proposal, Reject);
+    assembly.close_at_deadline(proposal);
+    // Five of six, where five of eight would not do: two nodes never voted.
+    assembly.accuse(7, proposal);
+    assert_eq!(assembly.status(proposal), Status::Queued);
+    // Without one of the abstentions there is no quorum any more.
+    assembly.accuse(6, proposal);
+    assert_eq!(assembly.status(proposal), Status::Overturned);
+    replays(&assembly);
+}
+
+#[test]
+fn a_consensus_lists_the_ballots_that_count_and_no_others() {
+    let mut assembly = Assembly::of(&[1; 7]);
+    let proposal = assembly.propose(0, authorize_model("triage"));
+    assembly.vote(6, proposal, Approve);
+    assembly.vote(6, proposal, Reject);
+    let ballots: Vec<_> = (0..5)
+        .map(|by| assembly.signed_ballot(by, proposal, Approve))
+        .collect();
+    let mut events = Vec::new();
+    for ballot in &ballots {
+        events = assembly.accept(&Command::Vote(ballot.clone()));
+    }
+    let Event::ConsensusReached(consensus) = &events[1] else {
+        panic!("{events:?}");
+    };
+    let counted = ballots.iter().map(|ballot| ballot.content().vote_id);
+    assert_eq!(consensus.votes, counted.collect::<Vec<_>>());
+    assert_eq!(consensus.byzantine_weight.get(), 1);
+    replays(&assembly);
+}
+
+#[test]
 fn evidence_after_the_execution_taints_and_changes_nothing_else() {
     let mut assembly = Assembly::of(&[1, 1, 1, 1]);
     let proposal = assembly.pass(0..3, authorize_model("triage"));

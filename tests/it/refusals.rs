@@ -641,6 +641,18 @@ fn a_recorded_ballot_is_repeated_without_effect_even_when_too_late() {
 }
 
 #[test]
+fn a_suspended_nodes_recorded_ballot_is_refused_and_not_repeated() {
+    let mut assembly = six();
+    let proposal = assembly.propose(0, authorize_model("triage"));
+    let other = assembly.propose(0, authorize_model("other"));
+    let ballot = assembly.signed_ballot(5, proposal, Approve);
+    assembly.accept(&Command::Vote(ballot.clone()));
+    assembly.accuse(5, other);
+    let attempt = submit(assembly, Command::Vote(ballot));
+    assert_eq!(refusal(attempt), "ballot.suspended");
+}
+
+#[test]
 fn a_contradiction_is_recorded_even_when_the_ballot_comes_too_late_to_count() {
     let cases: [fn(&mut Assembly, ProposalId); 4] = [
         |_, _| (),
