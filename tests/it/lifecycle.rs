@@ -6,6 +6,7 @@ use althing::governance::event::{Event, FailureReason, SupersededBy, Timing};
 use althing::governance::id::ProposalId;
 use althing::governance::kind::{AuthorizationKind, ProposalKind};
 use althing::governance::policy::{Policy, PredictionPolicy};
+use althing::governance::possession::KeyPossession;
 use althing::governance::prediction::PredictionVerdict;
 use althing::governance::proposal::{Action, GrantTerms};
 use althing::governance::scope::CheckContext;
@@ -497,6 +498,28 @@ fn a_node_that_joins_votes_only_on_later_proposals() {
     assert_eq!(assembly.proposal(before).tally().total(), 3);
     assert_eq!(standing(&assembly, after, 3), Some(Standing::Uncast));
     assert_eq!(assembly.proposal(after).tally().total(), 8);
+    replays(&assembly);
+}
+
+#[test]
+fn a_removed_nodes_name_is_free_again_and_its_key_and_id_are_not() {
+    let mut assembly = Assembly::of(&[1; 4]);
+    let new = assembly.newcomer(1);
+    assembly.pass(0..4, Action::AddNode(new.clone()));
+    assembly.pass(0..4, remove_node(new.node));
+    let draft = assembly.draft(0, Action::AddNode(new.clone()));
+    let again = Command::Propose(assembly.sign(0, draft));
+    assert_eq!(
+        assembly.submit(&again).unwrap_err().code(),
+        "node.already-registered"
+    );
+    let mut namesake = assembly.newcomer(1);
+    let signer = assembly.signer(5).clone();
+    let possession = KeyPossession::new(signer.key().clone(), new.name.as_str()).unwrap();
+    namesake.name = new.name;
+    namesake.possession = signer.sign(possession).signature;
+    let proposal = assembly.pass(0..4, Action::AddNode(namesake));
+    assert_eq!(assembly.status(proposal), Status::Executed);
     replays(&assembly);
 }
 

@@ -12,7 +12,7 @@ use althing::governance::genesis::{Genesis, found};
 use althing::governance::id::{LedgerId, NodeId, ProposalId};
 use althing::governance::key::{Algorithm, PublicKey, Signature};
 use althing::governance::policy::{Policy, PredictionPolicy};
-use althing::governance::proposal::{Action, FreezeTarget, GrantTerms, NewNode};
+use althing::governance::proposal::{Action, FreezeTarget, GrantTerms, NewNode, RevocationTerms};
 use althing::governance::rejection::REJECTION_CODES;
 use althing::governance::state::State;
 use althing::governance::time::{Seconds, Timestamp};
@@ -446,6 +446,14 @@ const CASES: &[Case] = &[
         let mut assembly = four();
         let grant = assembly.pass(0..3, authorize_model("triage"));
         proposing(assembly, 0, actions::revoke_grant("other", grant))
+    }, "grant.of-another"),
+    (|| {
+        let mut assembly = four();
+        let grant = assembly.pass(0..3, authorize_model("triage"));
+        proposing(assembly, 0, Action::RevokeAgent(RevocationTerms {
+            grant_id: Some(grant),
+            subject: actions::model("triage"),
+        }))
     }, "grant.of-another"),
 ];
 
