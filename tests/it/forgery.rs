@@ -511,13 +511,13 @@ fn every_well_hashed_forgery_is_refused_where_it_starts() {
 fn no_consequence_can_be_left_out_or_repeated() {
     let (book, _) = history();
     for (batch, entries) in book.0.iter().enumerate().skip(1) {
-        for place in 1..entries.len() {
+        for (place, consequence) in entries.iter().enumerate().skip(1) {
             let mut without = book.clone();
             without.0[batch].remove(place);
             without.0.truncate(batch + 1);
             assert!(without.replay().is_err(), "batch {batch} without {place}");
             let mut twice = book.clone();
-            twice.0[batch].insert(place, entries[place].clone());
+            twice.0[batch].insert(place, consequence.clone());
             twice.0.truncate(batch + 1);
             assert!(twice.replay().is_err(), "batch {batch} with {place} twice");
         }

@@ -6,6 +6,7 @@ use althing::governance::event::{Event, FailureReason, SupersededBy, Timing};
 use althing::governance::id::ProposalId;
 use althing::governance::kind::{AuthorizationKind, ProposalKind};
 use althing::governance::policy::{Policy, PredictionPolicy};
+use althing::governance::possession::KeyPossession;
 use althing::governance::prediction::PredictionVerdict;
 use althing::governance::proposal::{Action, GrantTerms};
 use althing::governance::scope::CheckContext;
@@ -176,6 +177,47 @@ fn evidence_leaves_a_queued_decision_that_stands_without_the_accused() {
     assembly.wait(3_600);
     assembly.execute(proposal);
     assert_eq!(assembly.status(proposal), Status::Executed);
+    replays(&assembly);
+}
+
+#[test]
+fn evidence_judges_a_decision_of_the_deadline_without_those_who_never_voted() {
+    let mut policy = Policy::uniform();
+    policy.default.timelock_seconds = Seconds::HOUR;
+    let mut assembly = Assembly::under(policy, &[1; 10]);
+    let proposal = assembly.propose(0, authorize_model("triage"));
+    assembly.vote_all(0..5, proposal, Approve);
+    assembly.vote_all([5, 6], proposal, Abstain);
+    assembly.vote(7, proposal, Reject);
+    assembly.close_at_deadline(proposal);
+    // Five of six, where five of eight would not do: two nodes never voted.
+    assembly.accuse(7, proposal);
+    assert_eq!(assembly.status(proposal), Status::Queued);
+    // Without one of the abstentions there is no quorum any more.
+    assembly.accuse(6, proposal);
+    assert_eq!(assembly.status(proposal), Status::Overturned);
+    replays(&assembly);
+}
+
+#[test]
+fn a_consensus_lists_the_ballots_that_count_and_no_others() {
+    let mut assembly = Assembly::of(&[1; 7]);
+    let proposal = assembly.propose(0, authorize_model("triage"));
+    assembly.vote(6, proposal, Approve);
+    assembly.vote(6, proposal, Reject);
+    let ballots: Vec<_> = (0..5)
+        .map(|by| assembly.signed_ballot(by, proposal, Approve))
+        .collect();
+    let mut events = Vec::new();
+    for ballot in &ballots {
+        events = assembly.accept(&Command::Vote(ballot.clone()));
+    }
+    let Event::ConsensusReached(consensus) = &events[1] else {
+        panic!("{events:?}");
+    };
+    let counted = ballots.iter().map(|ballot| ballot.content().vote_id);
+    assert_eq!(consensus.votes, counted.collect::<Vec<_>>());
+    assert_eq!(consensus.byzantine_weight.get(), 1);
     replays(&assembly);
 }
 
@@ -456,6 +498,28 @@ fn a_node_that_joins_votes_only_on_later_proposals() {
     assert_eq!(assembly.proposal(before).tally().total(), 3);
     assert_eq!(standing(&assembly, after, 3), Some(Standing::Uncast));
     assert_eq!(assembly.proposal(after).tally().total(), 8);
+    replays(&assembly);
+}
+
+#[test]
+fn a_removed_nodes_name_is_free_again_and_its_key_and_id_are_not() {
+    let mut assembly = Assembly::of(&[1; 4]);
+    let new = assembly.newcomer(1);
+    assembly.pass(0..4, Action::AddNode(new.clone()));
+    assembly.pass(0..4, remove_node(new.node));
+    let draft = assembly.draft(0, Action::AddNode(new.clone()));
+    let again = Command::Propose(assembly.sign(0, draft));
+    assert_eq!(
+        assembly.submit(&again).unwrap_err().code(),
+        "node.already-registered"
+    );
+    let mut namesake = assembly.newcomer(1);
+    let signer = assembly.signer(5).clone();
+    let possession = KeyPossession::new(signer.key().clone(), new.name.as_str()).unwrap();
+    namesake.name = new.name;
+    namesake.possession = signer.sign(possession).signature;
+    let proposal = assembly.pass(0..4, Action::AddNode(namesake));
+    assert_eq!(assembly.status(proposal), Status::Executed);
     replays(&assembly);
 }
 

@@ -3,7 +3,9 @@
 //! One binary, one module a subject: a single link, and the tests of all subjects run in parallel.
 
 mod architecture;
+mod bytes;
 mod forgery;
+mod holes;
 mod invariants;
 mod lifecycle;
 mod order;
