@@ -18,6 +18,7 @@ use super::proposal::{
     Action, DelegationTerms, FreezeTarget, GrantTerms, NewKey, NewNode, RevocationTerms,
 };
 use super::state::State;
+use super::state::authorization::Authorizations;
 use super::state::proposal::{ProposalState, Status};
 use super::state::registry::{Node, NodeStatus, Registry};
 use super::tally::{Judgement, Standing, Tally, judge_early, stands};
@@ -202,6 +203,10 @@ fn grant(
     }
     if terms.expires_at.is_some_and(|expires_at| expires_at <= at) {
         return Err(FailureReason::Expired);
+    }
+    let grants = state.authorizations().unrevoked(kind, &terms.subject);
+    if grants.len() >= Authorizations::MAX_GRANTS {
+        return Err(FailureReason::TooManyGrants);
     }
     Ok(Event::AuthorizationGranted(AuthorizationGranted {
         grant_id: proposal.id(),

@@ -296,6 +296,8 @@ pub enum FailureReason {
     NotRegistered,
     /// The grant's expiry had passed when it was to be given.
     Expired,
+    /// The subject has as many grants as one may have.
+    TooManyGrants,
     /// The policy can't stand.
     Policy,
     /// The freeze would be over.

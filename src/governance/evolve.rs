@@ -268,7 +268,8 @@ impl State {
     }
 
     /// The weight on the contradicted proposal turns Byzantine whatever became of the proposal; a
-    /// suspended node loses its voice on all others that are still undecided.
+    /// node that is suspended, or no longer there, loses its voice on all others that are still
+    /// undecided.
     fn byzantine_detected(&mut self, detected: &ByzantineDetected, seq: u64, at: Timestamp) {
         let node = detected.node;
         let record = EvidenceRecord {
@@ -281,11 +282,14 @@ impl State {
             proposal.stand(node, Standing::Byzantine);
             proposal.tainted |= proposal.status == Status::Executed;
         });
-        if !detected.suspended {
+        if detected.suspended {
+            Arc::make_mut(&mut self.registry).retire(node, NodeStatus::Suspended);
+            self.advance_epoch();
+        }
+        // The last active node is only flagged: its other ballots stand.
+        if self.registry.get(node).is_some_and(Node::is_active) {
             return;
         }
-        Arc::make_mut(&mut self.registry).retire(node, NodeStatus::Suspended);
-        self.advance_epoch();
         self.update_undecided(Some(detected.proposal_id), |proposal| {
             match proposal.member(node).map(Member::standing) {
                 None | Some(Standing::Byzantine | Standing::Barred) => {}

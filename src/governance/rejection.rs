@@ -164,6 +164,10 @@ rejections! {
     } = "grant.expiry-in-past", Rules, "the expiry {expires_at} is not in the future", hint None;
     /// The grant would never hold.
     EmptyPeriod = "grant.empty-period", Rules, "the expiry must lie after not-before", hint None;
+    /// The subject has as many grants as one may have.
+    TooManyGrants = "grant.too-many", Rules,
+        "the subject has 1000 grants of that kind already, which is as many as one may have",
+        hint Some("revoke some of them, those whose time is over among them");
     /// The node is or was registered.
     AlreadyRegistered {
         /// The node.
@@ -349,6 +353,9 @@ rejections! {
     /// The policy takes no predictions without a grant.
     PredictionUnauthorized = "prediction.unauthorized", Rules,
         "the model has no grant in force, and the policy refuses such predictions", hint None;
+    /// A duration above 2^53 − 1.
+    DurationTooLong = "prediction.duration", Rules,
+        "a duration is at most 9007199254740991 milliseconds", hint None;
     /// No such grant.
     UnknownGrant {
         /// The id.

@@ -131,8 +131,18 @@ fn terms_that_are_no_part_of_the_grant_are_refused() {
         (root, within("child", CHILD_SCOPE), nothing, true),
         (root, within("child", &[]), nothing, false),
         (root, within("child", PROD), nothing, false),
-        (root, within("child", CHILD_SCOPE), |t, _| t.expires_at = None, false),
-        (root, within("child", CHILD_SCOPE), |t, _| t.not_before = None, false),
+        (
+            root,
+            within("child", CHILD_SCOPE),
+            |t, _| t.expires_at = None,
+            false,
+        ),
+        (
+            root,
+            within("child", CHILD_SCOPE),
+            |t, _| t.not_before = None,
+            false,
+        ),
         (
             root,
             within("child", CHILD_SCOPE),
@@ -175,7 +185,11 @@ fn nothing_is_passed_on_more_often_than_the_policy_allows_or_in_a_circle() {
     for (parent, name) in [(parent, "fourth"), (child, "root")] {
         let draft = assembly.draft(0, delegation(parent, terms(name, CHILD_SCOPE)));
         let submitted = assembly.submit(&Command::Propose(assembly.sign(0, draft)));
-        assert_eq!(submitted.unwrap_err().code(), "delegation.invalid", "{name}");
+        assert_eq!(
+            submitted.unwrap_err().code(),
+            "delegation.invalid",
+            "{name}"
+        );
     }
     assert_eq!(check(&assembly, "third", PROD).reason, CheckReason::Granted);
     replays(&assembly);

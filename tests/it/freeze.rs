@@ -102,7 +102,7 @@ fn nothing_is_granted_to_a_frozen_subject_before_the_freeze_ends() {
     let mut assembly = Assembly::of(&[1, 1, 1]);
     let action = freeze(&assembly, triage(), 2);
     assembly.pass([0, 1], action);
-    let grant = assembly.pass_without_execution([0, 1], authorize_model("triage"));
+    let grant = assembly.pass([0, 1], authorize_model("triage"));
     assert_eq!(assembly.status(grant), Status::Queued);
     let refused = assembly.submit(&Command::Execute(grant));
     assert_eq!(refused.unwrap_err().code(), "execute.frozen");
@@ -133,7 +133,7 @@ fn the_time_to_execute_stretches_by_the_frozen_time() {
     ] {
         let mut assembly = Assembly::under(policy.clone(), &[1, 1, 1]);
         let started = assembly.now();
-        let grant = assembly.pass_without_execution([0, 1], authorize_model("triage"));
+        let grant = assembly.pass([0, 1], authorize_model("triage"));
         let decided = assembly.now();
         assembly.wait_until(later(started, HOUR + 60));
         let action = freeze(&assembly, triage(), 2);

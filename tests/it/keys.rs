@@ -4,45 +4,21 @@ use althing::governance::ballot::Decision::{Approve, Reject};
 use althing::governance::command::Command;
 use althing::governance::event::Event;
 use althing::governance::evidence::Equivocation;
-use althing::governance::id::NodeId;
-use althing::governance::label::Name;
+use althing::governance::id::ProposalId;
 use althing::governance::possession::KeyPossession;
-use althing::governance::proposal::{Action, NewKey, Rotation};
+use althing::governance::proposal::{Action, NewKey};
 use althing::governance::state::proposal::Status;
 use althing::governance::state::registry::NodeStatus;
 use althing::governance::tally::Standing;
 use althing::testing::actions::{authorize_model, remove_node};
 use althing::testing::{Assembly, Signatures, Signer};
 
-/// A key that nobody has used, with the proof that it is held, for `node`.
-fn new_key(node: NodeId, number: usize) -> (Signer, NewKey) {
-    let signer = Signer::nth(Signatures::StandIn, 1_000 + number);
-    let name = format!("key-{number}");
-    let possession = KeyPossession::new(signer.key().clone(), &name).expect("a name");
-    let key_name: Name = name.parse().expect("a name");
-    let new = NewKey {
-        key: signer.key().clone(),
-        key_name,
-        node,
-        possession: signer.sign(possession).signature,
-    };
-    (signer, new)
-}
-
-fn rotation(assembly: &Assembly, new_key: NewKey) -> Rotation {
-    Rotation {
-        ledger: assembly.state().ledger(),
-        new_key,
-        rotated_at: assembly.now(),
-    }
-}
-
 #[track_caller]
 fn replays(assembly: &Assembly) {
     assert_eq!(assembly.replay().state.hash(), assembly.state().hash());
 }
 
-fn standing(assembly: &Assembly, proposal: althing::governance::id::ProposalId, node: usize) -> Standing {
+fn standing(assembly: &Assembly, proposal: ProposalId, node: usize) -> Standing {
     let member = assembly.proposal(proposal).member(assembly.id(node));
     member.expect("a member").standing()
 }
@@ -52,11 +28,15 @@ fn a_rotated_key_signs_in_open_proposals_and_the_old_one_nowhere() {
     let mut assembly = Assembly::of(&[1, 1, 1]);
     let proposal = assembly.propose(0, authorize_model("triage"));
     let node = assembly.id(1);
-    let (signer, new) = new_key(node, 1);
-    let signed = assembly.sign(1, rotation(&assembly, new));
+    let (signer, new) = assembly.new_key(node);
+    let signed = assembly.sign(1, assembly.rotation(new));
     assembly.accept(&Command::RotateKey(signed));
-    assert_eq!(assembly.state().registry().get(node).unwrap().key(), signer.key());
-    let by_old = assembly.signed_ballot(1, proposal, Approve);
+    assert_eq!(
+        assembly.state().registry().get(node).unwrap().key(),
+        signer.key()
+    );
+    let ballot = assembly.ballot(1, proposal, Approve);
+    let by_old = assembly.signer(1).sign(ballot);
     let refused = assembly.submit(&Command::Vote(by_old));
     assert_eq!(refused.unwrap_err().code(), "ballot.signature");
     let by_new = signer.sign(assembly.ballot(1, proposal, Approve));
@@ -69,8 +49,8 @@ fn a_rotated_key_signs_in_open_proposals_and_the_old_one_nowhere() {
 fn rotations_that_prove_nothing_are_refused() {
     let mut assembly = Assembly::of(&[1, 1, 1]);
     let node = assembly.id(1);
-    let (_, good) = new_key(node, 1);
-    let (_, other) = new_key(node, 2);
+    let (_, good) = assembly.new_key(node);
+    let (_, other) = assembly.new_key(node);
     let stolen = NewKey {
         possession: other.possession.clone(),
         ..good.clone()
@@ -94,13 +74,13 @@ fn rotations_that_prove_nothing_are_refused() {
         (1, used, "node.key-used"),
         (1, stranger, "node.unknown"),
     ] {
-        let signed = assembly.sign(by, rotation(&assembly, new));
+        let signed = assembly.sign(by, assembly.rotation(new));
         let refused = assembly.submit(&Command::RotateKey(signed));
         assert_eq!(refused.unwrap_err().code(), code);
     }
     // The first key never comes back, not even for its own node.
-    let (signer, new) = new_key(node, 1);
-    let signed = assembly.sign(1, rotation(&assembly, new));
+    let (signer, new) = assembly.new_key(node);
+    let signed = assembly.sign(1, assembly.rotation(new));
     assembly.accept(&Command::RotateKey(signed));
     let name = "again";
     let own = assembly.signer(1);
@@ -111,7 +91,7 @@ fn rotations_that_prove_nothing_are_refused() {
         node,
         possession: own.sign(possession).signature,
     };
-    let signed = signer.sign(rotation(&assembly, back));
+    let signed = signer.sign(assembly.rotation(back));
     let refused = assembly.submit(&Command::RotateKey(signed));
     assert_eq!(refused.unwrap_err().code(), "node.key-used");
 }
@@ -122,8 +102,8 @@ fn rotation_does_not_dodge_evidence() {
     let proposal = assembly.propose(0, authorize_model("triage"));
     let node = assembly.id(1);
     let evidence = assembly.equivocation(1, proposal);
-    let (_, new) = new_key(node, 1);
-    let signed = assembly.sign(1, rotation(&assembly, new));
+    let (_, new) = assembly.new_key(node);
+    let signed = assembly.sign(1, assembly.rotation(new));
     assembly.accept(&Command::RotateKey(signed));
     assembly.accept(&Command::SubmitEvidence(evidence));
     let status = assembly.state().registry().get(node).unwrap().status();
@@ -136,8 +116,8 @@ fn a_key_held_only_after_a_proposal_proves_nothing_about_it() {
     let mut assembly = Assembly::of(&[1, 1, 1]);
     let closed = assembly.pass([0, 1], authorize_model("triage"));
     let node = assembly.id(2);
-    let (signer, new) = new_key(node, 1);
-    let signed = assembly.sign(2, rotation(&assembly, new));
+    let (signer, new) = assembly.new_key(node);
+    let signed = assembly.sign(2, assembly.rotation(new));
     assembly.accept(&Command::RotateKey(signed));
     let evidence = Equivocation {
         first: signer.sign(assembly.ballot(2, closed, Approve)),
@@ -145,6 +125,16 @@ fn a_key_held_only_after_a_proposal_proves_nothing_about_it() {
     };
     let refused = assembly.submit(&Command::SubmitEvidence(evidence));
     assert_eq!(refused.unwrap_err().code(), "evidence.signature");
+
+    // Nor does it where there is a recorded ballot to contradict.
+    let node = assembly.id(1);
+    let (signer, new) = assembly.new_key(node);
+    let signed = assembly.sign(1, assembly.rotation(new));
+    assembly.accept(&Command::RotateKey(signed));
+    let contradiction = signer.sign(assembly.ballot(1, closed, Reject));
+    let refused = assembly.submit(&Command::Vote(contradiction));
+    assert_eq!(refused.unwrap_err().code(), "ballot.proposal-closed");
+    replays(&assembly);
 }
 
 #[test]
@@ -153,8 +143,8 @@ fn a_rotation_supersedes_what_is_bound_to_the_epoch() {
     let node = assembly.id(3);
     let removal = assembly.propose(0, remove_node(node));
     assembly.vote_all([0, 1], removal, Approve);
-    let (_, new) = new_key(assembly.id(2), 1);
-    let signed = assembly.sign(2, rotation(&assembly, new));
+    let (_, new) = assembly.new_key(assembly.id(2));
+    let signed = assembly.sign(2, assembly.rotation(new));
     assembly.accept(&Command::RotateKey(signed));
     assembly.vote_all([3], removal, Approve);
     assert_eq!(assembly.status(removal), Status::Superseded);
@@ -165,7 +155,7 @@ fn a_rotation_supersedes_what_is_bound_to_the_epoch() {
 fn a_replaced_key_votes_on_later_proposals_only() {
     let mut assembly = Assembly::of(&[1, 1, 1, 1]);
     let node = assembly.id(3);
-    let (signer, new) = new_key(node, 1);
+    let (signer, new) = assembly.new_key(node);
     let cast = assembly.propose(0, authorize_model("one"));
     assembly.vote(3, cast, Approve);
     let uncast = assembly.propose(0, authorize_model("two"));
@@ -190,7 +180,7 @@ fn a_suspended_node_comes_back_by_vote_with_a_new_key() {
     let first = assembly.propose(0, authorize_model("one"));
     assembly.accuse(3, first);
     let node = assembly.id(3);
-    let (signer, new) = new_key(node, 1);
+    let (signer, new) = assembly.new_key(node);
     let reinstatement = assembly.pass([0, 1, 2], Action::ReinstateNode(new));
     assert_eq!(assembly.status(reinstatement), Status::Executed);
     let registry = assembly.state().registry();
@@ -212,7 +202,7 @@ fn new_evidence_overtakes_a_reinstatement() {
     let two = assembly.propose(1, authorize_model("two"));
     let again = assembly.equivocation(3, two);
     assembly.accuse(3, one);
-    let (_, new) = new_key(assembly.id(3), 1);
+    let (_, new) = assembly.new_key(assembly.id(3));
     let reinstatement = assembly.propose(0, Action::ReinstateNode(new));
     let events = assembly.accept(&Command::SubmitEvidence(again));
     assert!(
@@ -228,8 +218,8 @@ fn only_the_suspended_are_reinstated_and_only_the_active_get_another_key() {
     let mut assembly = Assembly::of(&[1, 1, 1]);
     let proposal = assembly.propose(0, authorize_model("one"));
     assembly.accuse(2, proposal);
-    let (_, for_suspended) = new_key(assembly.id(2), 1);
-    let (_, for_active) = new_key(assembly.id(1), 2);
+    let (_, for_suspended) = assembly.new_key(assembly.id(2));
+    let (_, for_active) = assembly.new_key(assembly.id(1));
     for (action, code) in [
         (Action::ReplaceKey(for_suspended), "node.has-no-vote"),
         (Action::ReinstateNode(for_active), "node.not-suspended"),

@@ -11,6 +11,7 @@ use crate::governance::proposal::{
 };
 use crate::governance::rejection::Rejection;
 use crate::governance::state::State;
+use crate::governance::state::authorization::Authorizations;
 use crate::governance::state::registry::{NodeStatus, Registry};
 use crate::governance::statement::Signed;
 use crate::governance::time::Timestamp;
@@ -114,11 +115,15 @@ fn refreezes(state: &State, target: &FreezeTarget, at: Timestamp) -> bool {
 fn check_action(state: &State, action: &Action, context: &Context<'_>) -> Result<(), Rejection> {
     let registry = state.registry();
     match action {
-        Action::AuthorizeModel(terms) | Action::AuthorizeAgent(terms) => {
-            check_grant(terms, context.at)
+        Action::AuthorizeModel(terms) => {
+            check_grant(state, AuthorizationKind::Model, terms, context.at)
+        }
+        Action::AuthorizeAgent(terms) => {
+            check_grant(state, AuthorizationKind::Agent, terms, context.at)
         }
         Action::Delegation(delegation) => {
-            check_grant(&delegation.terms, context.at)?;
+            let kind = AuthorizationKind::Delegation;
+            check_grant(state, kind, &delegation.terms, context.at)?;
             let (grants, policy) = (state.authorizations(), state.policy());
             delegation::check(grants, policy, delegation, context.at)
                 .map_err(|error| Rejection::Delegation { error })
@@ -179,7 +184,16 @@ fn check_status(registry: &Registry, node: NodeId, status: NodeStatus) -> Result
     })
 }
 
-fn check_grant(terms: &GrantTerms, at: Timestamp) -> Result<(), Rejection> {
+fn check_grant(
+    state: &State,
+    kind: AuthorizationKind,
+    terms: &GrantTerms,
+    at: Timestamp,
+) -> Result<(), Rejection> {
+    let grants = state.authorizations().unrevoked(kind, &terms.subject);
+    if grants.len() >= Authorizations::MAX_GRANTS {
+        return Err(Rejection::TooManyGrants);
+    }
     let Some(expires_at) = terms.expires_at else {
         return Ok(());
     };

@@ -38,7 +38,7 @@ pub(super) fn vote(
     if !signed.is_signed_by(node.key(), context.verifier) {
         return Err(Rejection::BallotSignature { voter });
     }
-    if let Some(evidence) = contradiction(state, proposal, member, signed, context.at)? {
+    if let Some(evidence) = contradiction(state, proposal, (node, member), signed, context)? {
         return Ok(Some(evidence));
     }
     if node.status() == NodeStatus::Suspended {
@@ -58,9 +58,9 @@ pub(super) fn vote(
 fn contradiction(
     state: &State,
     proposal: &ProposalState,
-    member: &Member,
+    (node, member): (&Node, &Member),
     signed: &Signed<Ballot>,
-    at: Timestamp,
+    context: &Context<'_>,
 ) -> Result<Option<Event>, Rejection> {
     let ballot = signed.content();
     let recorded = member
@@ -72,8 +72,14 @@ fn contradiction(
             voter: ballot.voter,
         }),
         None => Ok(None),
+        // The present key says nothing about a proposal that had ended before it was held.
+        Some(_) if !is_signed_while_open(signed, node, proposal, context) => {
+            Err(Rejection::BallotProposalClosed {
+                proposal: proposal.id(),
+            })
+        }
         Some(recorded) => {
-            check_evidence_window(proposal, at)?;
+            check_evidence_window(proposal, context.at)?;
             let evidence = Equivocation {
                 first: recorded.signed.as_ref().clone(),
                 second: signed.clone(),

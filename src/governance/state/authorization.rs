@@ -197,6 +197,10 @@ impl CheckReason {
 }
 
 impl Authorizations {
+    /// The most grants of one kind that one subject may have at once, so that a revocation of all of
+    /// them always fits in one line.
+    pub const MAX_GRANTS: usize = 1_000;
+
     /// A grant by its id.
     #[must_use]
     pub fn get(&self, grant: GrantId) -> Option<&Grant> {
