@@ -2,6 +2,11 @@
 //!
 //! One binary, one module a subject: a single link, and the tests of all subjects run in parallel.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests read and write files, and look at the machine"
+)]
+
 mod architecture;
 mod bytes;
 mod delegation;
