@@ -118,6 +118,27 @@ impl Session {
         Ok(replay(self.open_reader()?.reader(), &MlDsaVerifier)?)
     }
 
+    /// Replays the ledger as it was known at an entry, with the time to judge at: what was known
+    /// then of what held at another time.
+    pub fn read_as_known(
+        &self,
+        known_at: Option<u64>,
+        at: Option<At>,
+    ) -> Result<(State, Timestamp), Failure> {
+        let Some(seq) = known_at else {
+            return self.read_at(at);
+        };
+        let (state, known) = self.read_at(Some(At::Seq(seq)))?;
+        match at {
+            None => Ok((state, known)),
+            Some(At::Time(time)) => Ok((state, time)),
+            Some(At::Seq(_)) => Err(Failure::usage(
+                "history.two-entries",
+                "--as-known-at names an entry already: give --at a time",
+            )),
+        }
+    }
+
     /// Replays the ledger up to a point, with the time to judge at.
     pub fn read_at(&self, at: Option<At>) -> Result<(State, Timestamp), Failure> {
         let Some(at) = at else {

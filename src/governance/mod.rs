@@ -37,6 +37,7 @@ pub mod policy;
 pub mod possession;
 pub mod prediction;
 pub mod proposal;
+pub mod provenance;
 pub mod rejection;
 pub mod scope;
 pub mod state;

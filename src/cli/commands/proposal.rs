@@ -259,7 +259,7 @@ impl Report for ProposalView {
 }
 
 /// A rule in words.
-fn describe(rule: &Conditions) -> String {
+pub fn describe(rule: &Conditions) -> String {
     let mut parts = Vec::new();
     if let Some(quorum) = rule.quorum {
         parts.push(format!("at least {quorum} taking part"));
