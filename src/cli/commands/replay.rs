@@ -8,14 +8,22 @@ use super::node::{self, NodeSummary};
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
+use crate::cli::resolve;
 use crate::cli::session::{At, Session};
-use crate::cli::style::{bold, fields};
+use crate::cli::style::{Grid, bold, dim, escaped, fields};
 use crate::governance::digest::Digest;
 use crate::governance::id::{LedgerId, ProposalId};
 use crate::governance::proposal::FreezeTarget;
 use crate::governance::state::State;
+use crate::governance::state::authorization::GrantStatus;
 use crate::governance::state::prediction::PredictionCount;
+use crate::governance::state::proposal::Status;
+use crate::governance::state::registry::NodeStatus;
 use crate::governance::time::Timestamp;
+use crate::identity::MlDsaVerifier;
+use crate::replay::counterfactual::{
+    Counterfactual, CounterfactualError, FallenAway, Without, counterfactual,
+};
 use crate::replay::{Unchecked, replay};
 
 /// Arguments of `replay`.
@@ -23,7 +31,9 @@ use crate::replay::{Unchecked, replay};
 #[command(after_long_help = help!(
     "  althing replay
   althing replay --at 42
-  althing replay --json | jq -r .state_hash"
+  althing replay --json | jq -r .state_hash
+  althing replay --without 15
+  althing replay --without university"
 ))]
 pub struct Replay {
     /// Stop at an entry number or a time.
@@ -32,6 +42,10 @@ pub struct Replay {
     /// Take every signature for good: faster, and no proof of anything.
     #[arg(long)]
     no_signatures: bool,
+    /// Show what would have come of the history without an entry, or without anything that a node
+    /// signed.
+    #[arg(long, value_name = "SEQ|NODE", conflicts_with_all = ["at", "no_signatures"])]
+    without: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -94,6 +108,10 @@ impl Report for ReplayReport {
 
 /// Runs `althing replay`.
 pub fn run(command: &Replay, session: &Session, output: &Output) -> Result<Exit, Failure> {
+    if let Some(what) = &command.without {
+        output.report(&without(what, session)?)?;
+        return Ok(Exit::Ok);
+    }
     let (state, at, head) = if command.no_signatures {
         let replayed = replay(session.open_reader()?.reader(), &Unchecked)?;
         let at = session.now().max(replayed.state.clock());
@@ -108,6 +126,108 @@ pub fn run(command: &Replay, session: &Session, output: &Output) -> Result<Exit,
     };
     output.report(&report(&state, at, head, !command.no_signatures))?;
     Ok(Exit::Ok)
+}
+
+fn without(what: &str, session: &Session) -> Result<WithoutReport, Failure> {
+    let without = match what.parse() {
+        Ok(seq) => Without::Entry(seq),
+        Err(_) => Without::Node(resolve::node(&session.read()?.state, what)?),
+    };
+    let reader = session.open_reader()?;
+    let differences =
+        counterfactual(reader.reader(), &MlDsaVerifier, without).map_err(|error| match error {
+            CounterfactualError::Replay(error) => Failure::from(error),
+            other => Failure::new(Exit::Refused, other.code(), other.to_string()),
+        })?;
+    Ok(WithoutReport {
+        without: what.to_owned(),
+        differences,
+    })
+}
+
+/// How the history would differ.
+#[derive(Serialize)]
+struct WithoutReport {
+    without: String,
+    #[serde(flatten)]
+    differences: Counterfactual,
+}
+
+impl Report for WithoutReport {
+    const SCHEMA: &'static str = "althing.counterfactual/1";
+
+    fn text(&self) -> String {
+        let differences = &self.differences;
+        let mut text = format!(
+            "Without {}: left out {}, fallen away {}\n",
+            bold(&escaped(&self.without)),
+            entries(differences.left_out.len()),
+            entries(differences.fallen_away.len()),
+        );
+        for fallen in &differences.fallen_away {
+            let FallenAway {
+                seq,
+                operation,
+                code,
+            } = fallen;
+            text.push_str(&dim(&format!("  entry {seq}, {operation}: {code}\n")));
+        }
+        text.push_str(&self.table());
+        text
+    }
+}
+
+fn entries(count: usize) -> String {
+    match count {
+        0 => "nothing".to_owned(),
+        1 => "1 entry".to_owned(),
+        _ => format!("{count} entries"),
+    }
+}
+
+impl WithoutReport {
+    fn table(&self) -> String {
+        let differences = &self.differences;
+        let mut grid = Grid::new(&["what", "which", "is", "would be"]);
+        for proposal in &differences.proposals {
+            grid.row([
+                format!("{} {}", proposal.kind, proposal.proposal_id.short()),
+                proposal.subject.clone(),
+                proposal.was.name().to_owned(),
+                proposal
+                    .without
+                    .map_or("never opened", Status::name)
+                    .to_owned(),
+            ]);
+        }
+        for grant in &differences.grants {
+            let status =
+                |status: Option<GrantStatus>| status.map_or("never given", GrantStatus::name);
+            grid.row([
+                format!("grant {}", grant.grant_id.short()),
+                grant.subject.clone(),
+                status(grant.was).to_owned(),
+                status(grant.without).to_owned(),
+            ]);
+        }
+        for node in &differences.nodes {
+            grid.row([
+                "node".to_owned(),
+                escaped(&node.name),
+                node.was.name().to_owned(),
+                node.without
+                    .map_or("never added", NodeStatus::name)
+                    .to_owned(),
+            ]);
+        }
+        let nothing = differences.proposals.is_empty()
+            && differences.grants.is_empty()
+            && differences.nodes.is_empty();
+        if nothing {
+            return "every decision, grant and node would be as it is\n".to_owned();
+        }
+        grid.text()
+    }
 }
 
 fn report(state: &State, at: Timestamp, head: Option<Digest>, checked: bool) -> ReplayReport {
