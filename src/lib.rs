@@ -11,3 +11,5 @@ pub mod node;
 pub mod replay;
 #[cfg(test)]
 mod test_support;
+#[cfg(feature = "testing")]
+pub mod testing;

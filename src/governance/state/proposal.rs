@@ -198,6 +198,13 @@ impl ProposalState {
         &self.hash
     }
 
+    /// Whether `hash` is that of the proposal's entry. Nothing is before the entry is written: a
+    /// proposal that is only tried has no hash yet, and stands with zeros.
+    #[must_use]
+    pub fn is_named_by(&self, hash: &Digest) -> bool {
+        self.hash != Digest::ZERO && self.hash == *hash
+    }
+
     /// The entry that opened it.
     #[must_use]
     pub const fn seq(&self) -> u64 {
