@@ -195,17 +195,28 @@ impl Session {
 
     /// Loads a key from the user's key directory, and its journal.
     pub fn signer(&self, name: &str) -> Result<Signer, Failure> {
-        let key = self
-            .keys
-            .load(name, || self.passphrase(&format!("Passphrase of {name}: ")))?;
+        let mut no_passphrase = None;
+        let loaded = self.keys.load(name, || {
+            self.passphrase(&format!("Passphrase of {name}: "))
+                .map_err(|failure| {
+                    let error = io::Error::other(failure.message.clone());
+                    no_passphrase = Some(failure);
+                    error
+                })
+        });
+        if let Some(failure) = no_passphrase {
+            return Err(failure);
+        }
+        let key = loaded?;
         let journal = SigningJournal::open(self.keys.dir(), key.public_key())?;
         Ok(Signer { key, journal })
     }
 
     /// A passphrase from the file that was named, or from the user.
-    pub fn passphrase(&self, prompt: &str) -> io::Result<Option<Zeroizing<String>>> {
+    pub fn passphrase(&self, prompt: &str) -> Result<Option<Zeroizing<String>>, Failure> {
         if let Some(path) = &self.global.passphrase_file {
-            let text = Zeroizing::new(fs::read_to_string(path)?);
+            let text = fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
+            let text = Zeroizing::new(text);
             let first = text.lines().next().unwrap_or_default().to_owned();
             return Ok(Some(Zeroizing::new(first)));
         }
@@ -213,8 +224,14 @@ impl Session {
             return Ok(None);
         }
         rpassword::prompt_password(prompt)
-            .map(Zeroizing::new)
-            .map(Some)
+            .map(|text| Some(Zeroizing::new(text)))
+            .map_err(|error| {
+                Failure::new(
+                    Exit::Failure,
+                    "passphrase.io",
+                    format!("no passphrase: {error}"),
+                )
+            })
     }
 }
 

@@ -135,9 +135,7 @@ pub fn run(command: &Key, session: &Session, output: &Output) -> Result<Exit, Fa
 
 fn create(new: &New, session: &Session, output: &Output) -> Result<(), Failure> {
     let passphrase = if new.passphrase {
-        let given = session.passphrase("New passphrase: ").map_err(|error| {
-            Failure::new(Exit::NoAuthority, "key.passphrase", error.to_string())
-        })?;
+        let given = session.passphrase("New passphrase: ")?;
         let given = given.filter(|text| !text.is_empty()).ok_or_else(|| {
             Failure::new(
                 Exit::NoAuthority,
