@@ -6,6 +6,7 @@
 mod args;
 mod audit_view;
 mod commands;
+mod distinct;
 mod error;
 mod exit;
 mod genesis_file;
