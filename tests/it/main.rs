@@ -3,6 +3,8 @@
 //! One binary, one module a subject: a single link, and the tests of all subjects run in parallel.
 
 mod architecture;
+#[cfg(feature = "cli")]
+mod cli;
 mod invariants;
 mod lifecycle;
 mod order;

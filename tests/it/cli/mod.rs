@@ -1,0 +1,8 @@
+//! The command line, run as its users run it: as a process, with arguments, files and pipes.
+
+mod authorization;
+mod founding;
+mod harness;
+mod keys;
+mod lifecycle;
+mod predictions;
