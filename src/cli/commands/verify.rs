@@ -199,12 +199,15 @@ impl Examination {
                 }
             };
             if raw.ending != Ending::LineFeed {
-                self.chain_problem(
-                    "replay.incomplete-batch",
-                    seq,
-                    raw.offset,
-                    "the last line is cut short".to_owned(),
-                );
+                // The ledger knows whether a crash can have left such an end.
+                let (code, message) = reader
+                    .refusal()
+                    .filter(|refusal| refusal.offset == raw.offset)
+                    .map_or(
+                        ("replay.incomplete-batch", "the last line is cut short"),
+                        |refusal| (refusal.code, &refusal.message),
+                    );
+                self.chain_problem(code, seq, raw.offset, message.to_owned());
                 return Ok(());
             }
             match &mut replay {
