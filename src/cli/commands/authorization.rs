@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
-use crate::cli::session::{At, Session};
+use crate::cli::session::{At, Moment, Session};
 use crate::cli::style::{Grid, bad, bold, dim, good};
 use crate::governance::id::{GrantId, Subject};
 use crate::governance::kind::AuthorizationKind;
@@ -211,7 +211,7 @@ pub fn run(
 ) -> Result<Exit, Failure> {
     match command {
         AuthorizationCommand::List(list) => {
-            let (state, at) = session.read_at(list.at)?;
+            let Moment { state, at, .. } = session.read_at(list.at)?;
             output.report(&AuthorizationList {
                 at,
                 authorizations: views(&state, at),
@@ -224,7 +224,7 @@ pub fn run(
 
 fn check(check: &Check, session: &Session, output: &Output) -> Result<Exit, Failure> {
     let context = context(&check.context)?;
-    let (state, at) = session.read_at(check.at)?;
+    let Moment { state, at, .. } = session.read_at(check.at)?;
     let authorizations = state.authorizations();
     let outcome = authorizations.check(check.kind, &check.subject, &context, at);
     let grants = outcome.grants.iter().filter_map(|id| {

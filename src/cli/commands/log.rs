@@ -123,13 +123,7 @@ fn read(
     mut print: impl FnMut(String) -> Result<(), Failure>,
     output: &Output,
 ) -> Result<u64, Failure> {
-    let reader = session.open_reader()?;
-    if let Some(refusal) = reader.refusal() {
-        return Err(
-            Failure::new(Exit::ChainBroken, refusal.code, refusal.to_string())
-                .hint("`althing verify` lists everything that is wrong"),
-        );
-    }
+    let reader = session.open_intact_reader()?;
     let mut lines = LineReader::new(reader.reader());
     let mut last = after;
     let broken = |code: &str, message: String| Failure::new(Exit::ChainBroken, code, message);
