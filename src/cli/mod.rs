@@ -52,17 +52,22 @@ fn usage_error(usage: &clap::Error) -> ExitCode {
     }
     // What was meant can't be parsed, but a program that asked for JSON can't read anything else.
     if std::env::args_os().any(|argument| argument == "--json") {
-        let text = usage.to_string();
-        let message = text
-            .trim_start_matches("error: ")
-            .lines()
-            .next()
-            .unwrap_or_default();
-        let failure = Failure::usage("usage", message).hint("`althing help` shows all commands");
+        let failure = Failure::usage("usage", usage_message(&usage.to_string()))
+            .hint("`althing help` shows all commands");
         return Output::json_only().failure(&failure).into();
     }
     let _ = usage.print();
     Exit::Usage.into()
+}
+
+/// The first paragraph of a usage error, which may name arguments in lines of their own.
+fn usage_message(text: &str) -> String {
+    let lines = text.trim_start_matches("error: ").lines();
+    let paragraph: Vec<&str> = lines
+        .map(str::trim)
+        .take_while(|line| !line.is_empty())
+        .collect();
+    paragraph.join(" ")
 }
 
 fn run(args: Args, output: &Output) -> Result<Exit, Failure> {

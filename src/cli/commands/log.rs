@@ -60,6 +60,9 @@ pub struct Log {
 /// How long `--follow` waits before it looks again.
 const POLL: Duration = Duration::from_millis(500);
 
+/// A misspelt filter looks like an empty history, so an empty answer says what it is.
+const NOTHING: &str = "no entry matches";
+
 /// Runs `althing log`.
 pub fn run(log: &Log, session: &Session, output: &Output) -> Result<Exit, Failure> {
     let mut names = Names::default();
@@ -80,6 +83,9 @@ pub fn run(log: &Log, session: &Session, output: &Output) -> Result<Exit, Failur
         },
         output,
     )?;
+    if printed == 0 {
+        output.note(NOTHING);
+    }
     while log.follow {
         thread::sleep(POLL);
         last = read(
@@ -109,6 +115,9 @@ fn newest_first(
         Ok(())
     };
     read(log, session, 0, names, keep, output)?;
+    if newest.is_empty() {
+        output.note(NOTHING);
+    }
     newest.iter().try_for_each(|text| output.text(text))
 }
 
