@@ -100,11 +100,6 @@ impl World {
         &self.keys
     }
 
-    /// The directory of everything.
-    pub fn dir(&self) -> &Path {
-        self.dir.path()
-    }
-
     /// The only segment of the ledger.
     pub fn segment(&self) -> PathBuf {
         self.ledger.join("ledger/00000000000000000001.jsonl")
@@ -296,6 +291,7 @@ pub fn merge(target: &mut Value, changes: &Value) {
 /// Copies a directory with everything in it.
 pub fn copy_dir(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
+    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());

@@ -3,6 +3,7 @@
 mod authorization;
 mod founding;
 mod harness;
+mod history;
 mod keys;
 mod lifecycle;
 mod predictions;
