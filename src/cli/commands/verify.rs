@@ -166,6 +166,8 @@ struct Examination {
     head: Head,
     clock: Option<Timestamp>,
     merkle: MerkleAccumulator,
+    /// The good lines of a batch that is not complete yet.
+    batch: Vec<Digest>,
 }
 
 impl Default for Examination {
@@ -176,6 +178,7 @@ impl Default for Examination {
             head: Head::GENESIS,
             clock: None,
             merkle: MerkleAccumulator::new(),
+            batch: Vec::new(),
         }
     }
 }
@@ -231,11 +234,17 @@ impl Examination {
 
     fn good_line(&mut self, raw: &[u8], replay: &Replay<'_>) {
         if let Ok(line) = Line::decode(raw) {
-            self.head = Head {
-                seq: line.seq,
-                hash: line.entry_hash,
-            };
-            self.merkle.push(&line.entry_hash);
+            self.batch.push(line.entry_hash);
+            // A batch counts as a whole or not at all.
+            if line.batch.is_last() {
+                for hash in self.batch.drain(..) {
+                    self.merkle.push(&hash);
+                }
+                self.head = Head {
+                    seq: line.seq,
+                    hash: line.entry_hash,
+                };
+            }
         }
         self.clock = replay.state().map(|state| state.clock());
     }
