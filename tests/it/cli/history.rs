@@ -362,7 +362,9 @@ fn damage_is_found_and_named() {
         assert_eq!(first["seq"], seq, "{what}: {report}");
         let offset: usize = lines[..seq - 1].iter().map(|line| line.len() + 1).sum();
         assert_eq!(first["offset"], offset, "{what}: {report}");
-        assert_eq!(report["entries"], seq - 1, "{what}: {report}");
+        // The founding is one batch, which counts as a whole or not at all.
+        let entries = if seq <= 5 { 0 } else { seq - 1 };
+        assert_eq!(report["entries"], entries, "{what}: {report}");
         let positions: Vec<u64> = report["problems"]
             .as_array()
             .unwrap()

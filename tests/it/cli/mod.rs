@@ -1,5 +1,6 @@
 //! The command line, run as its users run it: as a process, with arguments, files and pipes.
 
+mod answers;
 mod authorization;
 mod founding;
 mod harness;
@@ -7,3 +8,4 @@ mod history;
 mod keys;
 mod lifecycle;
 mod predictions;
+mod statements;
