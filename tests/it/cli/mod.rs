@@ -2,10 +2,16 @@
 
 mod answers;
 mod authorization;
+mod bad_input;
 mod founding;
+mod golden_ledger;
 mod harness;
+mod help;
 mod history;
 mod keys;
 mod lifecycle;
 mod predictions;
+mod processes;
+mod shapes;
 mod statements;
+mod terminal;
