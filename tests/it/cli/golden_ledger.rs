@@ -239,6 +239,9 @@ fn story() -> World {
     fs::write(world.segment(), bytes).unwrap();
     predict(TRIAGE, &day(10));
     let removed = world.propose("remove-node dan", &day(11));
+    world
+        .run(&format!("vote {removed} abstain --as dan --now {}", day(11)))
+        .ok();
     world.approve(&removed, &["ada", "bea", "cid"], &day(11));
     if world.status(&removed) == "queued" {
         world
@@ -247,7 +250,7 @@ fn story() -> World {
     }
     // One is judged at its deadline, one is still open.
     let judged = world.propose("authorize-agent did:example:agent", &day(12));
-    for (voter, decision) in [("ada", "reject"), ("cid", "abstain")] {
+    for (voter, decision) in [("ada", "approve"), ("cid", "reject")] {
         let line = format!("vote {judged} {decision} --as {voter} --now {}", day(12));
         world.run(&line).ok();
     }
