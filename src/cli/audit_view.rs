@@ -6,11 +6,17 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::style::{bold, escaped};
-use crate::governance::event::{AdmittedBy, Event};
+use super::style::{bold, escaped, plural};
+use crate::governance::ballot::Ballot;
+use crate::governance::event::{
+    AdmittedBy, AuthorizationGranted, AuthorizationRevoked, ByzantineDetected, ConsensusReached,
+    Event, NodeAdded, PredictionRecorded,
+};
+use crate::governance::founding::Founding;
 use crate::governance::id::{NodeId, ProposalId};
 use crate::governance::kind::ProposalKind;
 use crate::governance::label::Name;
+use crate::governance::proposal::Proposal;
 
 /// What an event is about.
 #[derive(Debug, Default)]
@@ -86,168 +92,25 @@ impl AuditView {
     /// The view of `event`, which `names` must have learnt.
     pub fn of(event: &Event, names: &Names) -> Self {
         match event {
-            Event::LedgerCreated(created) => {
-                let founding = created.statement.content();
-                let founders = founding.founders.len();
-                Self {
-                    details: json!({"name": founding.name, "founders": founders}),
-                    summary: format!(
-                        "\"{}\" by {founders} founders",
-                        escaped(founding.name.as_str())
-                    ),
-                    ..Self::default()
-                }
-            }
-            Event::NodeAdded(added) => Self {
-                actor: Some(added.node),
-                proposal: match added.admitted_by {
-                    AdmittedBy::Founding(_) => None,
-                    AdmittedBy::Proposal(proposal) => Some(proposal),
-                },
-                details: json!({"name": added.name, "weight": added.weight}),
-                summary: format!("{} with weight {}", names.node(added.node), added.weight),
-                ..Self::default()
-            },
+            Event::LedgerCreated(created) => Self::founding(created.statement.content()),
+            Event::NodeAdded(added) => Self::node_added(added, names),
             Event::NodeRemoved(removed) => Self {
                 actor: Some(removed.node),
                 proposal: Some(removed.proposal_id),
                 summary: names.node(removed.node),
                 ..Self::default()
             },
-            Event::ProposalCreated(created) => {
-                let proposal = created.statement.content();
-                Self {
-                    proposal: Some(proposal.proposal_id),
-                    subject: Some(proposal.action.subject()),
-                    kind: Some(proposal.action.kind()),
-                    actor: Some(proposal.proposer),
-                    details: json!({"title": proposal.title}),
-                    summary: format!(
-                        "{} by {}: \"{}\"",
-                        names.proposal(proposal.proposal_id),
-                        names.node(proposal.proposer),
-                        escaped(proposal.title.as_str()),
-                    ),
-                    ..Self::default()
-                }
-            }
-            Event::VoteCast(signed) => {
-                let ballot = signed.content();
-                let decision = ballot.decision.name();
-                Self {
-                    proposal: Some(ballot.proposal_id),
-                    actor: Some(ballot.voter),
-                    decision: Some(decision),
-                    details: json!({"vote_id": ballot.vote_id}),
-                    summary: format!(
-                        "{} by {} on {}",
-                        bold(decision),
-                        names.node(ballot.voter),
-                        names.proposal(ballot.proposal_id)
-                    ),
-                    ..Self::default()
-                }
-            }
-            Event::ConsensusReached(consensus) => {
-                let decision = consensus.decision.name();
-                Self {
-                    proposal: Some(consensus.proposal_id),
-                    subject: names.subject(consensus.proposal_id),
-                    kind: names.kind(consensus.proposal_id),
-                    decision: Some(decision),
-                    details: json!({
-                        "abstain_weight": consensus.abstain_weight,
-                        "approve_weight": consensus.approve_weight,
-                        "byzantine_weight": consensus.byzantine_weight,
-                        "reason": consensus.reason,
-                        "reject_weight": consensus.reject_weight,
-                        "total_weight": consensus.total_weight,
-                        "vote_count": consensus.votes.len(),
-                    }),
-                    summary: format!(
-                        "{} {} with {} of {} approving",
-                        names.proposal(consensus.proposal_id),
-                        bold(decision),
-                        consensus.approve_weight,
-                        consensus.total_weight
-                    ),
-                    ..Self::default()
-                }
-            }
-            Event::ByzantineDetected(detected) => {
-                let decisions = [&detected.first, &detected.second]
-                    .map(|ballot| ballot.content().decision.name());
-                Self {
-                    proposal: Some(detected.proposal_id),
-                    actor: Some(detected.node),
-                    details: json!({
-                        "conflicting_decision": decisions[1],
-                        "prior_decision": decisions[0],
-                        "suspended": detected.suspended,
-                    }),
-                    summary: format!(
-                        "{} signed both {} and {} on {}{}",
-                        names.node(detected.node),
-                        bold(decisions[0]),
-                        bold(decisions[1]),
-                        names.proposal(detected.proposal_id),
-                        if detected.suspended {
-                            "; suspended"
-                        } else {
-                            ""
-                        },
-                    ),
-                    ..Self::default()
-                }
-            }
-            Event::AuthorizationGranted(granted) => Self {
-                proposal: Some(granted.grant_id),
-                subject: Some(granted.terms.subject.to_string()),
-                kind: names.kind(granted.grant_id),
-                details: json!({
-                    "expires_at": granted.terms.expires_at,
-                    "scope": granted.terms.scope,
-                }),
-                summary: format!("{} {}", granted.kind, granted.terms.subject),
-                ..Self::default()
+            Event::ProposalCreated(created) => Self::proposed(created.statement.content(), names),
+            Event::VoteCast(signed) => Self::vote(signed.content(), names),
+            Event::ConsensusReached(consensus) => Self::consensus(consensus, names),
+            Event::ByzantineDetected(detected) => Self::byzantine(detected, names),
+            Event::AuthorizationGranted(granted) => Self::granted(granted, names),
+            Event::AuthorizationRevoked(revoked) => Self::revoked(revoked, names),
+            Event::PredictionRecorded(recorded) => Self::prediction(recorded),
+            Event::ProposalWithdrawn(signed) => Self {
+                actor: Some(signed.content().proposer),
+                ..Self::of_proposal(signed.content().proposal_id, names, "by its proposer")
             },
-            Event::AuthorizationRevoked(revoked) => Self {
-                proposal: Some(revoked.proposal_id),
-                subject: Some(revoked.subject.to_string()),
-                kind: names.kind(revoked.proposal_id),
-                details: json!({"grant_ids": revoked.grant_ids}),
-                summary: format!(
-                    "{} {} ({} ended)",
-                    revoked.kind,
-                    revoked.subject,
-                    revoked.grant_ids.len()
-                ),
-                ..Self::default()
-            },
-            Event::PredictionRecorded(recorded) => {
-                let prediction = &recorded.prediction;
-                Self {
-                    subject: Some(prediction.model.to_string()),
-                    details: json!({
-                        "model_version": prediction.model_version,
-                        "verdict": recorded.verdict,
-                    }),
-                    summary: format!(
-                        "{} {}: {}",
-                        prediction.model,
-                        escaped(prediction.model_version.as_str()),
-                        recorded.verdict
-                    ),
-                    ..Self::default()
-                }
-            }
-            Event::ProposalWithdrawn(signed) => {
-                let withdrawal = signed.content();
-                Self {
-                    actor: Some(withdrawal.proposer),
-                    ..Self::of_proposal(withdrawal.proposal_id, names, "by its proposer")
-                }
-            }
             Event::ProposalSuperseded(superseded) => {
                 let reason = json!(superseded.reason);
                 Self::of_proposal(superseded.proposal_id, names, text_of(&reason))
@@ -270,6 +133,162 @@ impl AuditView {
                 summary: format!("{} bytes set aside after a crash", recovery.bytes),
                 ..Self::default()
             },
+        }
+    }
+
+    fn founding(founding: &Founding) -> Self {
+        let founders = founding.founders.len();
+        let name = escaped(founding.name.as_str());
+        Self {
+            details: json!({"name": founding.name, "founders": founders}),
+            summary: format!("\"{name}\" by {}", plural(founders, "founder")),
+            ..Self::default()
+        }
+    }
+
+    fn node_added(added: &NodeAdded, names: &Names) -> Self {
+        Self {
+            actor: Some(added.node),
+            proposal: match added.admitted_by {
+                AdmittedBy::Founding(_) => None,
+                AdmittedBy::Proposal(proposal) => Some(proposal),
+            },
+            details: json!({"name": added.name, "weight": added.weight}),
+            summary: format!("{} with weight {}", names.node(added.node), added.weight),
+            ..Self::default()
+        }
+    }
+
+    fn proposed(proposal: &Proposal, names: &Names) -> Self {
+        Self {
+            proposal: Some(proposal.proposal_id),
+            subject: Some(proposal.action.subject()),
+            kind: Some(proposal.action.kind()),
+            actor: Some(proposal.proposer),
+            details: json!({"title": proposal.title}),
+            summary: format!(
+                "{} by {}: \"{}\"",
+                names.proposal(proposal.proposal_id),
+                names.node(proposal.proposer),
+                escaped(proposal.title.as_str()),
+            ),
+            ..Self::default()
+        }
+    }
+
+    fn vote(ballot: &Ballot, names: &Names) -> Self {
+        let decision = ballot.decision.name();
+        Self {
+            proposal: Some(ballot.proposal_id),
+            actor: Some(ballot.voter),
+            decision: Some(decision),
+            details: json!({"vote_id": ballot.vote_id}),
+            summary: format!(
+                "{} by {} on {}",
+                bold(decision),
+                names.node(ballot.voter),
+                names.proposal(ballot.proposal_id)
+            ),
+            ..Self::default()
+        }
+    }
+
+    fn consensus(consensus: &ConsensusReached, names: &Names) -> Self {
+        let decision = consensus.decision.name();
+        Self {
+            proposal: Some(consensus.proposal_id),
+            subject: names.subject(consensus.proposal_id),
+            kind: names.kind(consensus.proposal_id),
+            decision: Some(decision),
+            details: json!({
+                "abstain_weight": consensus.abstain_weight,
+                "approve_weight": consensus.approve_weight,
+                "byzantine_weight": consensus.byzantine_weight,
+                "reason": consensus.reason,
+                "reject_weight": consensus.reject_weight,
+                "total_weight": consensus.total_weight,
+                "vote_count": consensus.votes.len(),
+            }),
+            summary: format!(
+                "{} {} with {} of {} approving",
+                names.proposal(consensus.proposal_id),
+                bold(decision),
+                consensus.approve_weight,
+                consensus.total_weight
+            ),
+            ..Self::default()
+        }
+    }
+
+    fn byzantine(detected: &ByzantineDetected, names: &Names) -> Self {
+        let [first, second] =
+            [&detected.first, &detected.second].map(|ballot| ballot.content().decision.name());
+        Self {
+            proposal: Some(detected.proposal_id),
+            actor: Some(detected.node),
+            details: json!({
+                "conflicting_decision": second,
+                "prior_decision": first,
+                "suspended": detected.suspended,
+            }),
+            summary: format!(
+                "{} signed both {} and {} on {}{}",
+                names.node(detected.node),
+                bold(first),
+                bold(second),
+                names.proposal(detected.proposal_id),
+                if detected.suspended {
+                    "; suspended"
+                } else {
+                    ""
+                },
+            ),
+            ..Self::default()
+        }
+    }
+
+    fn granted(granted: &AuthorizationGranted, names: &Names) -> Self {
+        Self {
+            proposal: Some(granted.grant_id),
+            subject: Some(granted.terms.subject.to_string()),
+            kind: names.kind(granted.grant_id),
+            details: json!({
+                "expires_at": granted.terms.expires_at,
+                "scope": granted.terms.scope,
+            }),
+            summary: format!("{} {}", granted.kind, granted.terms.subject),
+            ..Self::default()
+        }
+    }
+
+    fn revoked(revoked: &AuthorizationRevoked, names: &Names) -> Self {
+        let ended = revoked.grant_ids.len();
+        Self {
+            proposal: Some(revoked.proposal_id),
+            subject: Some(revoked.subject.to_string()),
+            kind: names.kind(revoked.proposal_id),
+            details: json!({"grant_ids": revoked.grant_ids}),
+            summary: format!(
+                "{} {} ({} ended)",
+                revoked.kind,
+                revoked.subject,
+                plural(ended, "grant")
+            ),
+            ..Self::default()
+        }
+    }
+
+    fn prediction(recorded: &PredictionRecorded) -> Self {
+        let prediction = &recorded.prediction;
+        let version = escaped(prediction.model_version.as_str());
+        Self {
+            subject: Some(prediction.model.to_string()),
+            details: json!({
+                "model_version": prediction.model_version,
+                "verdict": recorded.verdict,
+            }),
+            summary: format!("{} {version}: {}", prediction.model, recorded.verdict),
+            ..Self::default()
         }
     }
 

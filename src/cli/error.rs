@@ -1,6 +1,7 @@
 //! Failures of commands: what was expected, what was found, where, and what to do about it.
 
 use std::error::Error;
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -12,9 +13,13 @@ use crate::ledger::{AppendError, OpenError};
 use crate::node::NodeError;
 use crate::replay::ReplayError;
 
-/// A command that did not do what it was asked to.
+/// A command that did not do what it was asked to. Boxed, so that success stays small.
 #[derive(Debug)]
-pub struct Failure {
+pub struct Failure(Box<Parts>);
+
+/// What there is to say about a failure.
+#[derive(Debug)]
+pub struct Parts {
     /// The stable code.
     pub code: String,
     /// What is wrong.
@@ -29,17 +34,31 @@ pub struct Failure {
     pub details: Map<String, Value>,
 }
 
+impl Deref for Failure {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl DerefMut for Failure {
+    fn deref_mut(&mut self) -> &mut Parts {
+        &mut self.0
+    }
+}
+
 impl Failure {
     /// A failure with a code and a message.
     pub fn new(exit: Exit, code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Parts {
             code: code.into(),
             message: message.into(),
             causes: Vec::new(),
             hint: None,
             exit,
             details: Map::new(),
-        }
+        }))
     }
 
     /// The command was called wrongly.

@@ -3,6 +3,12 @@
 //! Every command computes one report and prints it as text or, with `--json`, as JSON. Data goes
 //! to standard output, messages to standard error. The library below never touches the terminal.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the command line is where clock, files, environment and chance come in"
+)]
+
 mod args;
 mod audit_view;
 mod commands;
@@ -52,22 +58,15 @@ fn usage_error(usage: &clap::Error) -> ExitCode {
     }
     // What was meant can't be parsed, but a program that asked for JSON can't read anything else.
     if std::env::args_os().any(|argument| argument == "--json") {
-        let failure = Failure::usage("usage", usage_message(&usage.to_string()))
-            .hint("`althing help` shows all commands");
+        let text = usage.to_string();
+        let problem = text.split("\n\n").next().unwrap_or_default();
+        let words: Vec<&str> = problem.split_whitespace().collect();
+        let message = words.join(" ").trim_start_matches("error: ").to_owned();
+        let failure = Failure::usage("usage", message).hint("`althing help` shows all commands");
         return Output::json_only().failure(&failure).into();
     }
     let _ = usage.print();
     Exit::Usage.into()
-}
-
-/// The first paragraph of a usage error, which may name arguments in lines of their own.
-fn usage_message(text: &str) -> String {
-    let lines = text.trim_start_matches("error: ").lines();
-    let paragraph: Vec<&str> = lines
-        .map(str::trim)
-        .take_while(|line| !line.is_empty())
-        .collect();
-    paragraph.join(" ")
 }
 
 fn run(args: Args, output: &Output) -> Result<Exit, Failure> {

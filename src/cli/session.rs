@@ -286,10 +286,6 @@ fn default_key_dir() -> Result<PathBuf, Failure> {
 }
 
 /// The machine's clock. A clock before 1970 or after 9999 reads as that bound.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place where the command line asks the clock"
-)]
 fn system_time() -> Timestamp {
     let since_epoch = SystemTime::now()
         .duration_since(UNIX_EPOCH)

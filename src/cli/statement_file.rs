@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -105,7 +105,7 @@ pub fn read_text(path: &Path) -> Result<String, Failure> {
 }
 
 /// Reads every statement of a file, or of standard input for `-`.
-pub fn read(path: &PathBuf) -> Result<Vec<(String, Command)>, Failure> {
+pub fn read(path: &Path) -> Result<Vec<(String, Command)>, Failure> {
     let text = read_text(path)?;
     let mut commands = Vec::new();
     for (index, envelope) in serde_json::Deserializer::from_str(&text)

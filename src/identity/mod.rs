@@ -5,6 +5,12 @@
 //! which [`MlDsaVerifier`] implements. Whoever signs does so through a [`SigningJournal`], so that
 //! a retry, a restored backup or a changed mind never turns an honest node into an equivocator.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "keys live in files"
+)]
+
 mod export;
 mod journal;
 mod keystore;

@@ -4,6 +4,12 @@
 //! is a conflict, never a fork. What [`FileLedger`] acknowledges is on disk; what it finds after a
 //! crash is either recovered without loss or refused, never passed over.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a ledger is a shell around files and locks"
+)]
+
 pub mod diagnosis;
 pub mod file;
 mod layout;

@@ -4,8 +4,9 @@ use althing::governance::ballot::Decision::{Abstain, Approve, Reject};
 use althing::governance::command::Command;
 use althing::governance::event::{Event, FailureReason, SupersededBy, Timing};
 use althing::governance::id::ProposalId;
-use althing::governance::kind::AuthorizationKind;
+use althing::governance::kind::{AuthorizationKind, ProposalKind};
 use althing::governance::policy::{Policy, PredictionPolicy};
+use althing::governance::possession::KeyPossession;
 use althing::governance::prediction::PredictionVerdict;
 use althing::governance::proposal::{Action, GrantTerms};
 use althing::governance::scope::CheckContext;
@@ -180,6 +181,47 @@ fn evidence_leaves_a_queued_decision_that_stands_without_the_accused() {
 }
 
 #[test]
+fn evidence_judges_a_decision_of_the_deadline_without_those_who_never_voted() {
+    let mut policy = Policy::uniform();
+    policy.default.timelock_seconds = Seconds::HOUR;
+    let mut assembly = Assembly::under(policy, &[1; 10]);
+    let proposal = assembly.propose(0, authorize_model("triage"));
+    assembly.vote_all(0..5, proposal, Approve);
+    assembly.vote_all([5, 6], proposal, Abstain);
+    assembly.vote(7, proposal, Reject);
+    assembly.close_at_deadline(proposal);
+    // Five of six, where five of eight would not do: two nodes never voted.
+    assembly.accuse(7, proposal);
+    assert_eq!(assembly.status(proposal), Status::Queued);
+    // Without one of the abstentions there is no quorum any more.
+    assembly.accuse(6, proposal);
+    assert_eq!(assembly.status(proposal), Status::Overturned);
+    replays(&assembly);
+}
+
+#[test]
+fn a_consensus_lists_the_ballots_that_count_and_no_others() {
+    let mut assembly = Assembly::of(&[1; 7]);
+    let proposal = assembly.propose(0, authorize_model("triage"));
+    assembly.vote(6, proposal, Approve);
+    assembly.vote(6, proposal, Reject);
+    let ballots: Vec<_> = (0..5)
+        .map(|by| assembly.signed_ballot(by, proposal, Approve))
+        .collect();
+    let mut events = Vec::new();
+    for ballot in &ballots {
+        events = assembly.accept(&Command::Vote(ballot.clone()));
+    }
+    let Event::ConsensusReached(consensus) = &events[1] else {
+        panic!("{events:?}");
+    };
+    let counted = ballots.iter().map(|ballot| ballot.content().vote_id);
+    assert_eq!(consensus.votes, counted.collect::<Vec<_>>());
+    assert_eq!(consensus.byzantine_weight.get(), 1);
+    replays(&assembly);
+}
+
+#[test]
 fn evidence_after_the_execution_taints_and_changes_nothing_else() {
     let mut assembly = Assembly::of(&[1, 1, 1, 1]);
     let proposal = assembly.pass(0..3, authorize_model("triage"));
@@ -244,13 +286,11 @@ fn a_suspension_counts_as_a_change_of_membership() {
 #[test]
 fn a_revocation_overtakes_older_proposals_to_grant_the_same() {
     let mut policy = Policy::default();
-    let mut timelocked =
-        policy.kinds[&althing::governance::kind::ProposalKind::AuthorizeModel].clone();
+    let mut timelocked = policy.kinds[&ProposalKind::AuthorizeModel].clone();
     timelocked.timelock_seconds = Some(Seconds::HOUR);
-    policy.kinds.insert(
-        althing::governance::kind::ProposalKind::AuthorizeModel,
-        timelocked,
-    );
+    policy
+        .kinds
+        .insert(ProposalKind::AuthorizeModel, timelocked);
     let mut assembly = Assembly::under(policy, &[1, 1, 1]);
     let live = assembly.pass(0..2, authorize_model("triage"));
     assembly.wait(3_600);
@@ -366,21 +406,13 @@ fn the_last_active_node_is_flagged_and_not_suspended() {
 #[test]
 fn a_suspended_nodes_ballots_on_other_open_proposals_turn_byzantine() {
     let mut assembly = Assembly::under(without_early_decision(), &[1; 4]);
-    let voted = assembly.propose(0, authorize_model("voted"));
-    let unvoted = assembly.propose(0, authorize_model("unvoted"));
     let decided = assembly.propose(0, authorize_model("decided"));
     assembly.vote_all([0, 1, 3], decided, Approve);
     assembly.close_at_deadline(decided);
-    // Those two are past their deadline; new ones take their place.
-    let (voted, unvoted) = {
-        let _ = (voted, unvoted);
-        (
-            assembly.propose(1, authorize_model("voted")),
-            assembly.propose(1, authorize_model("unvoted")),
-        )
-    };
-    assembly.vote(3, voted, Approve);
+    let voted = assembly.propose(1, authorize_model("voted"));
+    let unvoted = assembly.propose(1, authorize_model("unvoted"));
     let contradicted = assembly.propose(1, authorize_model("contradicted"));
+    assembly.vote(3, voted, Approve);
     assembly.vote(3, contradicted, Reject);
     assembly.vote(3, contradicted, Approve);
 
@@ -466,6 +498,28 @@ fn a_node_that_joins_votes_only_on_later_proposals() {
     assert_eq!(assembly.proposal(before).tally().total(), 3);
     assert_eq!(standing(&assembly, after, 3), Some(Standing::Uncast));
     assert_eq!(assembly.proposal(after).tally().total(), 8);
+    replays(&assembly);
+}
+
+#[test]
+fn a_removed_nodes_name_is_free_again_and_its_key_and_id_are_not() {
+    let mut assembly = Assembly::of(&[1; 4]);
+    let new = assembly.newcomer(1);
+    assembly.pass(0..4, Action::AddNode(new.clone()));
+    assembly.pass(0..4, remove_node(new.node));
+    let draft = assembly.draft(0, Action::AddNode(new.clone()));
+    let again = Command::Propose(assembly.sign(0, draft));
+    assert_eq!(
+        assembly.submit(&again).unwrap_err().code(),
+        "node.already-registered"
+    );
+    let mut namesake = assembly.newcomer(1);
+    let signer = assembly.signer(5).clone();
+    let possession = KeyPossession::new(signer.key().clone(), new.name.as_str()).unwrap();
+    namesake.name = new.name;
+    namesake.possession = signer.sign(possession).signature;
+    let proposal = assembly.pass(0..4, Action::AddNode(namesake));
+    assert_eq!(assembly.status(proposal), Status::Executed);
     replays(&assembly);
 }
 
@@ -616,5 +670,24 @@ fn a_ballot_can_not_name_an_entry_of_its_own_batch() {
     let now = assembly.now();
     let refused = assembly.node_mut().submit_all(&commands, now);
     assert_eq!(refused.unwrap_err().code(), "ballot.hash-mismatch");
+    replays(&assembly);
+}
+
+#[test]
+fn what_could_not_be_read_again_is_never_written() {
+    let mut assembly = Assembly::of(&[1]);
+    let mut report = prediction("triage");
+    report.duration_ms = Some(u64::MAX);
+    let now = assembly.now();
+    let command = Command::RecordPrediction(report);
+    assert!(assembly.node_mut().submit(&command, now).is_err());
+    let mut report = prediction("triage");
+    for key in 0..=64 {
+        // One key more than a context may have.
+        let _ = report.context.set(&format!("key-{key}"), "value");
+    }
+    let _ = assembly
+        .node_mut()
+        .submit(&Command::RecordPrediction(report), now);
     replays(&assembly);
 }

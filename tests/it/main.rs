@@ -3,8 +3,11 @@
 //! One binary, one module a subject: a single link, and the tests of all subjects run in parallel.
 
 mod architecture;
+mod bytes;
 #[cfg(feature = "cli")]
 mod cli;
+mod forgery;
+mod holes;
 mod invariants;
 mod lifecycle;
 mod order;

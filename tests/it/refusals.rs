@@ -12,7 +12,7 @@ use althing::governance::genesis::{Genesis, found};
 use althing::governance::id::{LedgerId, NodeId, ProposalId};
 use althing::governance::key::{Algorithm, PublicKey, Signature};
 use althing::governance::policy::{Policy, PredictionPolicy};
-use althing::governance::proposal::{Action, FreezeTarget, GrantTerms, NewNode};
+use althing::governance::proposal::{Action, FreezeTarget, GrantTerms, NewNode, RevocationTerms};
 use althing::governance::rejection::REJECTION_CODES;
 use althing::governance::state::State;
 use althing::governance::time::{Seconds, Timestamp};
@@ -447,6 +447,14 @@ const CASES: &[Case] = &[
         let grant = assembly.pass(0..3, authorize_model("triage"));
         proposing(assembly, 0, actions::revoke_grant("other", grant))
     }, "grant.of-another"),
+    (|| {
+        let mut assembly = four();
+        let grant = assembly.pass(0..3, authorize_model("triage"));
+        proposing(assembly, 0, Action::RevokeAgent(RevocationTerms {
+            grant_id: Some(grant),
+            subject: actions::model("triage"),
+        }))
+    }, "grant.of-another"),
 ];
 
 /// The code of the refusal; nothing else may have happened.
@@ -638,6 +646,18 @@ fn a_recorded_ballot_is_repeated_without_effect_even_when_too_late() {
         assert_eq!(assembly.vote(5, proposal, Approve), []);
         assert_eq!(assembly.bytes(), bytes);
     }
+}
+
+#[test]
+fn a_suspended_nodes_recorded_ballot_is_refused_and_not_repeated() {
+    let mut assembly = six();
+    let proposal = assembly.propose(0, authorize_model("triage"));
+    let other = assembly.propose(0, authorize_model("other"));
+    let ballot = assembly.signed_ballot(5, proposal, Approve);
+    assembly.accept(&Command::Vote(ballot.clone()));
+    assembly.accuse(5, other);
+    let attempt = submit(assembly, Command::Vote(ballot));
+    assert_eq!(refusal(attempt), "ballot.suspended");
 }
 
 #[test]

@@ -70,34 +70,34 @@ pub fn run(log: &Log, session: &Session, output: &Output) -> Result<Exit, Failur
         newest_first(log, session, output, &mut names)?;
         return Ok(Exit::Ok);
     }
+    let mut last = oldest_first(log, session, output, &mut names)?;
+    if log.follow {
+        loop {
+            thread::sleep(POLL);
+            let print = |text: String| output.text(&text);
+            last = read(log, session, last, &mut names, print, output)?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn oldest_first(
+    log: &Log,
+    session: &Session,
+    output: &Output,
+    names: &mut Names,
+) -> Result<u64, Failure> {
     let mut printed = 0;
-    let mut last = read(
-        log,
-        session,
-        0,
-        &mut names,
-        |text| {
-            let wanted = log.limit.is_none_or(|limit| printed < limit);
-            printed += 1;
-            if wanted { output.text(&text) } else { Ok(()) }
-        },
-        output,
-    )?;
+    let print = |text: String| {
+        let wanted = log.limit.is_none_or(|limit| printed < limit);
+        printed += 1;
+        if wanted { output.text(&text) } else { Ok(()) }
+    };
+    let last = read(log, session, 0, names, print, output)?;
     if printed == 0 {
         output.note(NOTHING);
     }
-    while log.follow {
-        thread::sleep(POLL);
-        last = read(
-            log,
-            session,
-            last,
-            &mut names,
-            |text| output.text(&text),
-            output,
-        )?;
-    }
-    Ok(Exit::Ok)
+    Ok(last)
 }
 
 fn newest_first(

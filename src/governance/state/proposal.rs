@@ -24,6 +24,8 @@ pub struct Proposals {
     /// Places in `all` of those in voting, and of decided ones that still await their execution.
     undecided: BTreeSet<usize>,
     unfinished: BTreeSet<usize>,
+    /// Places in `all` of withdrawn ones, which count against their proposer until their deadline.
+    withdrawn: BTreeSet<usize>,
 }
 
 /// One proposal.
@@ -328,16 +330,12 @@ impl Proposals {
     /// withdrawn ones until their deadline.
     #[must_use]
     pub fn open_of(&self, proposer: NodeId, now: Timestamp) -> usize {
-        self.iter()
-            .rev()
-            .filter(|proposal| {
-                let counts = match proposal.status {
-                    Status::Voting => true,
-                    Status::Withdrawn => now < proposal.deadline,
-                    _ => false,
-                };
-                counts && proposal.content.proposer == proposer
-            })
+        let withdrawn = self
+            .at(&self.withdrawn)
+            .filter(|proposal| now < proposal.deadline);
+        self.undecided()
+            .chain(withdrawn)
+            .filter(|proposal| proposal.content.proposer == proposer)
             .count()
     }
 
@@ -373,6 +371,8 @@ impl Proposals {
         let waiting = matches!(proposal.status, Status::Passed | Status::Queued);
         set_membership(&mut self.undecided, place, voting);
         set_membership(&mut self.unfinished, place, waiting);
+        let withdrawn = proposal.status == Status::Withdrawn;
+        set_membership(&mut self.withdrawn, place, withdrawn);
     }
 
     /// The ids of those in voting, for changes that concern all of them.

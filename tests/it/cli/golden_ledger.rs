@@ -240,7 +240,10 @@ fn story() -> World {
     predict(TRIAGE, &day(10));
     let removed = world.propose("remove-node dan", &day(11));
     world
-        .run(&format!("vote {removed} abstain --as dan --now {}", day(11)))
+        .run(&format!(
+            "vote {removed} abstain --as dan --now {}",
+            day(11)
+        ))
         .ok();
     world.approve(&removed, &["ada", "bea", "cid"], &day(11));
     if world.status(&removed) == "queued" {
