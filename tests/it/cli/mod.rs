@@ -1,5 +1,11 @@
 //! The command line, run as its users run it: as a process, with arguments, files and pipes.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests of processes need files, threads and time limits"
+)]
+
 mod answers;
 mod authorization;
 mod bad_input;
