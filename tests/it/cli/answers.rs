@@ -59,6 +59,20 @@ fn the_journal_refuses_a_conflicting_signature() {
 }
 
 #[test]
+fn a_late_ballot_is_not_signed_at_all() {
+    let (world, id) = open();
+    // A clock that runs two days ahead, on a machine without a ledger of its own.
+    let late = "--as ada --now 2026-01-03T01:00:00Z --json";
+    for options in ["", "--out -"] {
+        world
+            .run(&format!("vote {id} approve {options} {late}"))
+            .fails(3, "ballot.outside-voting-period");
+    }
+    // Set right, it can still vote, even otherwise.
+    world.run(&vote(&id, "reject", "--as ada")).ok();
+}
+
+#[test]
 fn the_same_decision_again_is_the_first_one() {
     let (world, id) = open();
     let first = world.run(&vote(&id, "approve", "--as ada")).ok().json();
