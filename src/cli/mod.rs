@@ -22,8 +22,10 @@ mod session;
 mod statement_file;
 mod style;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 
 use args::{Args, Command};
@@ -55,6 +57,15 @@ fn usage_error(usage: &clap::Error) -> ExitCode {
         // Nobody is left to tell where printing fails.
         let _ = usage.print();
         return Exit::Ok.into();
+    }
+    if usage.kind() == ErrorKind::MissingSubcommand && std::env::args_os().len() == 1 {
+        // First contact: the list of commands says more than that one is missing.
+        let _ = write!(
+            anstream::stderr(),
+            "{}",
+            Args::command().render_help().ansi()
+        );
+        return Exit::Usage.into();
     }
     // What was meant can't be parsed, but a program that asked for JSON can't read anything else.
     if std::env::args_os().any(|argument| argument == "--json") {

@@ -55,6 +55,14 @@ fn every_help_has_examples_and_exit_codes() {
 }
 
 #[test]
+fn without_arguments_there_is_help() {
+    let world = World::empty();
+    let ran = world.run("").exits(2);
+    assert!(ran.stderr.contains("Usage: althing"), "{ran:?}");
+    assert!(ran.stderr.contains("Commands:"), "{ran:?}");
+}
+
+#[test]
 fn every_command_has_a_manual_page() {
     let world = World::empty();
     let page = world.run("man").ok().stdout;

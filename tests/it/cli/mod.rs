@@ -9,6 +9,7 @@
 mod answers;
 mod authorization;
 mod bad_input;
+mod demo;
 mod founding;
 mod golden_ledger;
 mod harness;
