@@ -691,7 +691,5 @@ fn while_another_process_writes() {
     }
     world.verify();
     drop(lock);
-    world
-        .run(&format!("submit statement --now {HOUR}"))
-        .ok();
+    world.run(&format!("submit statement --now {HOUR}")).ok();
 }
