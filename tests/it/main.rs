@@ -9,6 +9,8 @@
 
 mod architecture;
 mod bytes;
+#[cfg(feature = "cli")]
+mod cli;
 mod delegation;
 mod forgery;
 mod freeze;

@@ -9,7 +9,7 @@ use crate::cli::commands::why_report::WhyReport;
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
-use crate::cli::session::{At, Session};
+use crate::cli::session::{At, Moment, Session};
 use crate::cli::style::{Grid, bad, bold, dim, good};
 use crate::governance::id::{GrantId, Subject};
 use crate::governance::kind::AuthorizationKind;
@@ -245,7 +245,7 @@ pub fn run(
 ) -> Result<Exit, Failure> {
     match command {
         AuthorizationCommand::List(list) => {
-            let (state, at) = session.read_at(list.at)?;
+            let Moment { state, at, .. } = session.read_at(list.at)?;
             output.report(&AuthorizationList {
                 at,
                 authorizations: views(&state, at),
@@ -255,7 +255,7 @@ pub fn run(
         AuthorizationCommand::Check(check) => self::check(check, session, output),
         AuthorizationCommand::Why(why) => {
             let context = context(&why.context)?;
-            let (state, at) = session.read_as_known(why.as_known_at, why.at)?;
+            let Moment { state, at, .. } = session.read_as_known(why.as_known_at, why.at)?;
             let answer = state.why(why.kind, &why.subject, &context, at);
             let allowed = answer.outcome.is_allowed();
             output.report(&WhyReport::new(
@@ -272,7 +272,7 @@ pub fn run(
 
 fn check(check: &Check, session: &Session, output: &Output) -> Result<Exit, Failure> {
     let context = context(&check.context)?;
-    let (state, at) = session.read_as_known(check.as_known_at, check.at)?;
+    let Moment { state, at, .. } = session.read_as_known(check.as_known_at, check.at)?;
     let authorizations = state.authorizations();
     let outcome = authorizations.check(check.kind, &check.subject, &context, at);
     let grants = outcome

@@ -5,25 +5,17 @@ use serde::Serialize;
 
 use super::authorization::{self, GrantView};
 use super::node::{self, NodeSummary};
+use super::without;
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
-use crate::cli::resolve;
-use crate::cli::session::{At, Session};
-use crate::cli::style::{Grid, bold, dim, escaped, fields};
+use crate::cli::session::{At, Moment, Session};
+use crate::cli::style::{bold, fields};
 use crate::governance::digest::Digest;
 use crate::governance::id::{LedgerId, ProposalId};
 use crate::governance::proposal::FreezeTarget;
-use crate::governance::state::State;
-use crate::governance::state::authorization::GrantStatus;
 use crate::governance::state::prediction::PredictionCount;
-use crate::governance::state::proposal::Status;
-use crate::governance::state::registry::NodeStatus;
 use crate::governance::time::Timestamp;
-use crate::identity::MlDsaVerifier;
-use crate::replay::counterfactual::{
-    Counterfactual, CounterfactualError, FallenAway, Without, counterfactual,
-};
 use crate::replay::{Unchecked, replay};
 
 /// Arguments of `replay`.
@@ -53,7 +45,7 @@ struct ReplayReport {
     ledger: LedgerId,
     name: String,
     entries: u64,
-    head: Option<Digest>,
+    head: Digest,
     at: Timestamp,
     state_hash: Digest,
     signatures_checked: bool,
@@ -78,7 +70,6 @@ impl Report for ReplayReport {
     const SCHEMA: &'static str = "althing.replay/1";
 
     fn text(&self) -> String {
-        let head = self.head.map_or_else(String::new, |head| head.to_string());
         let predictions = format!(
             "{} authorized, {} unauthorized",
             self.predictions.authorized, self.predictions.unauthorized
@@ -86,7 +77,7 @@ impl Report for ReplayReport {
         let mut text = fields(&[
             ("ledger", format!("{} {}", bold(&self.name), self.ledger)),
             ("entries", self.entries.to_string()),
-            ("head", head),
+            ("head", self.head.to_string()),
             ("state hash", bold(&self.state_hash.to_string())),
             ("predictions", predictions),
             ("open proposals", self.open_proposals.to_string()),
@@ -109,128 +100,24 @@ impl Report for ReplayReport {
 /// Runs `althing replay`.
 pub fn run(command: &Replay, session: &Session, output: &Output) -> Result<Exit, Failure> {
     if let Some(what) = &command.without {
-        output.report(&without(what, session)?)?;
-        return Ok(Exit::Ok);
+        return without::run(what, session, output);
     }
-    let (state, at, head) = if command.no_signatures {
+    let moment = if command.no_signatures {
         let replayed = replay(session.open_reader()?.reader(), &Unchecked)?;
-        let at = session.now().max(replayed.state.clock());
-        (replayed.state, at, Some(replayed.head.hash))
-    } else if command.at.is_some() {
-        let (state, at) = session.read_at(command.at)?;
-        (state, at, None)
+        Moment {
+            at: session.now().max(replayed.state.clock()),
+            state: replayed.state,
+            head: replayed.head.hash,
+        }
     } else {
-        let replayed = session.read()?;
-        let at = session.now().max(replayed.state.clock());
-        (replayed.state, at, Some(replayed.head.hash))
+        session.read_at(command.at)?
     };
-    output.report(&report(&state, at, head, !command.no_signatures))?;
+    output.report(&report(&moment, !command.no_signatures))?;
     Ok(Exit::Ok)
 }
 
-fn without(what: &str, session: &Session) -> Result<WithoutReport, Failure> {
-    let without = match what.parse() {
-        Ok(seq) => Without::Entry(seq),
-        Err(_) => Without::Node(resolve::node(&session.read()?.state, what)?),
-    };
-    let reader = session.open_reader()?;
-    let differences =
-        counterfactual(reader.reader(), &MlDsaVerifier, without).map_err(|error| match error {
-            CounterfactualError::Replay(error) => Failure::from(error),
-            other => Failure::new(Exit::Refused, other.code(), other.to_string()),
-        })?;
-    Ok(WithoutReport {
-        without: what.to_owned(),
-        differences,
-    })
-}
-
-/// How the history would differ.
-#[derive(Serialize)]
-struct WithoutReport {
-    without: String,
-    #[serde(flatten)]
-    differences: Counterfactual,
-}
-
-impl Report for WithoutReport {
-    const SCHEMA: &'static str = "althing.counterfactual/1";
-
-    fn text(&self) -> String {
-        let differences = &self.differences;
-        let mut text = format!(
-            "Without {}: left out {}, fallen away {}\n",
-            bold(&escaped(&self.without)),
-            entries(differences.left_out.len()),
-            entries(differences.fallen_away.len()),
-        );
-        for fallen in &differences.fallen_away {
-            let FallenAway {
-                seq,
-                operation,
-                code,
-            } = fallen;
-            text.push_str(&dim(&format!("  entry {seq}, {operation}: {code}\n")));
-        }
-        text.push_str(&self.table());
-        text
-    }
-}
-
-fn entries(count: usize) -> String {
-    match count {
-        0 => "nothing".to_owned(),
-        1 => "1 entry".to_owned(),
-        _ => format!("{count} entries"),
-    }
-}
-
-impl WithoutReport {
-    fn table(&self) -> String {
-        let differences = &self.differences;
-        let mut grid = Grid::new(&["what", "which", "is", "would be"]);
-        for proposal in &differences.proposals {
-            grid.row([
-                format!("{} {}", proposal.kind, proposal.proposal_id.short()),
-                proposal.subject.clone(),
-                proposal.was.name().to_owned(),
-                proposal
-                    .without
-                    .map_or("never opened", Status::name)
-                    .to_owned(),
-            ]);
-        }
-        for grant in &differences.grants {
-            let status =
-                |status: Option<GrantStatus>| status.map_or("never given", GrantStatus::name);
-            grid.row([
-                format!("grant {}", grant.grant_id.short()),
-                grant.subject.clone(),
-                status(grant.was).to_owned(),
-                status(grant.without).to_owned(),
-            ]);
-        }
-        for node in &differences.nodes {
-            grid.row([
-                "node".to_owned(),
-                escaped(&node.name),
-                node.was.name().to_owned(),
-                node.without
-                    .map_or("never added", NodeStatus::name)
-                    .to_owned(),
-            ]);
-        }
-        let nothing = differences.proposals.is_empty()
-            && differences.grants.is_empty()
-            && differences.nodes.is_empty();
-        if nothing {
-            return "every decision, grant and node would be as it is\n".to_owned();
-        }
-        grid.text()
-    }
-}
-
-fn report(state: &State, at: Timestamp, head: Option<Digest>, checked: bool) -> ReplayReport {
+fn report(moment: &Moment, checked: bool) -> ReplayReport {
+    let Moment { state, head, at } = moment;
     let mut predictions = *state.predictions().others();
     for (_, count) in state.predictions().models() {
         predictions.authorized += count.authorized;
@@ -239,7 +126,7 @@ fn report(state: &State, at: Timestamp, head: Option<Digest>, checked: bool) -> 
     let freezes: Vec<FreezeView> = state
         .authorizations()
         .freezes()
-        .on(at)
+        .on(*at)
         .map(|(id, freeze)| FreezeView {
             id,
             target: freeze.target().clone(),
@@ -250,13 +137,13 @@ fn report(state: &State, at: Timestamp, head: Option<Digest>, checked: bool) -> 
         ledger: state.ledger(),
         name: state.identity().name.to_string(),
         entries: state.entries(),
-        head,
-        at,
+        head: *head,
+        at: *at,
         state_hash: state.hash(),
         signatures_checked: checked,
         nodes: node::summaries(state),
         total_weight: state.registry().active_weight().get(),
-        authorizations: authorization::views(state, at),
+        authorizations: authorization::views(state, *at),
         predictions,
         open_proposals: state.proposals().undecided().count(),
         frozen: !freezes.is_empty(),

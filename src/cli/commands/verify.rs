@@ -166,6 +166,8 @@ struct Examination {
     head: Head,
     clock: Option<Timestamp>,
     merkle: MerkleAccumulator,
+    /// The good lines of a batch that is not complete yet.
+    batch: Vec<Digest>,
 }
 
 impl Default for Examination {
@@ -176,6 +178,7 @@ impl Default for Examination {
             head: Head::GENESIS,
             clock: None,
             merkle: MerkleAccumulator::new(),
+            batch: Vec::new(),
         }
     }
 }
@@ -199,12 +202,15 @@ impl Examination {
                 }
             };
             if raw.ending != Ending::LineFeed {
-                self.chain_problem(
-                    "replay.incomplete-batch",
-                    seq,
-                    raw.offset,
-                    "the last line is cut short".to_owned(),
-                );
+                // The ledger knows whether a crash can have left such an end.
+                let (code, message) = reader
+                    .refusal()
+                    .filter(|refusal| refusal.offset == raw.offset)
+                    .map_or(
+                        ("replay.incomplete-batch", "the last line is cut short"),
+                        |refusal| (refusal.code, &refusal.message),
+                    );
+                self.chain_problem(code, seq, raw.offset, message.to_owned());
                 return Ok(());
             }
             match &mut replay {
@@ -228,11 +234,17 @@ impl Examination {
 
     fn good_line(&mut self, raw: &[u8], replay: &Replay<'_>) {
         if let Ok(line) = Line::decode(raw) {
-            self.head = Head {
-                seq: line.seq,
-                hash: line.entry_hash,
-            };
-            self.merkle.push(&line.entry_hash);
+            self.batch.push(line.entry_hash);
+            // A batch counts as a whole or not at all.
+            if line.batch.is_last() {
+                for hash in self.batch.drain(..) {
+                    self.merkle.push(&hash);
+                }
+                self.head = Head {
+                    seq: line.seq,
+                    hash: line.entry_hash,
+                };
+            }
         }
         self.clock = replay.state().map(|state| state.clock());
     }
