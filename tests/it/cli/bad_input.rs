@@ -372,15 +372,11 @@ fn proposals() {
         ),
         ("propose emergency-freeze * {as}", 2, "freeze.until"),
         (
-            "propose emergency-freeze * {as} --duration 1h",
+            "propose emergency-freeze * {as} --duration 100h",
             3,
-            "proposal.kind-not-in-force",
+            "freeze.too-long",
         ),
-        (
-            "propose lift-freeze * {as}",
-            3,
-            "proposal.kind-not-in-force",
-        ),
+        ("propose lift-freeze * {as}", 3, "freeze.not-frozen"),
         (
             "propose delegation did:example:x {as}",
             2,
@@ -389,18 +385,18 @@ fn proposals() {
         (
             "propose reinstate-node ada {as} --file eve",
             3,
-            "proposal.kind-not-in-force",
+            "node.not-suspended",
         ),
         (
-            "propose replace-key ada {as} --file eve",
+            "propose replace-key ada {as} --file bea",
             3,
-            "proposal.kind-not-in-force",
+            "node.key-used",
         ),
         ("propose replace-key ada {as}", 2, "proposal.file"),
         (
-            "propose revoke-delegation did:example:x {as}",
+            "propose revoke-delegation did:example:x {as} --param grant_id=zz",
             3,
-            "proposal.kind-not-in-force",
+            "grant.unknown",
         ),
     ]
     .map(|(line, exit, code)| {

@@ -258,6 +258,55 @@ fn story() -> World {
         world.run(&line).ok();
     }
     world.run(&format!("close {judged} --now {}", day(13))).ok();
-    world.propose("authorize-agent did:example:open", &day(14));
+    new_keys(&world, &day);
+    delegate_and_freeze(&world, &day);
+    world.propose("authorize-agent did:example:open", &day(20));
     world
+}
+
+/// Proposes, approves, and executes when the timelock of an hour is over.
+fn carry_out(world: &World, what: &str, voters: &[&str], date: &str) -> String {
+    let proposal = world.propose(what, &format!("{date}T12:00:00Z"));
+    world.approve(&proposal, voters, &format!("{date}T12:00:00Z"));
+    let later = format!("execute {proposal} --now {date}T13:00:00Z");
+    world.run(&later).ok();
+    assert_eq!(world.status(&proposal), "executed", "{what}");
+    proposal
+}
+
+/// A node changes its key, a suspended one comes back with another, a third is given one.
+fn new_keys(world: &World, day: &impl Fn(u32) -> String) {
+    for (name, algorithm) in [
+        ("bea-2", "ML-DSA-87"),
+        ("eve-2", "ML-DSA-44"),
+        ("cid-2", "ML-DSA-65"),
+    ] {
+        let line = format!("key new {name} --algorithm {algorithm}");
+        world.run(&line).ok();
+    }
+    let rotation = format!("rotate-key bea-2 --as bea --now {}", day(14));
+    world.run(&rotation).ok();
+    let voters = ["ada", "bea-2"];
+    let reinstatement = "reinstate-node eve --file eve-2";
+    carry_out(world, reinstatement, &voters, "2026-02-15");
+    let voters = ["ada", "bea-2", "eve-2"];
+    carry_out(world, "replace-key cid --file cid-2", &voters, "2026-02-16");
+}
+
+/// An agent's grant is passed on, then everything is frozen, and the freeze is lifted.
+fn delegate_and_freeze(world: &World, day: &impl Fn(u32) -> String) {
+    let voters = ["ada", "bea-2", "eve-2"];
+    let root = "authorize-agent did:example:root --scope region=eu --scope region=us";
+    let root = carry_out(world, root, &voters, "2026-02-17");
+    let delegation =
+        format!("delegation did:example:child --scope region=eu --param parent={root}");
+    carry_out(world, &delegation, &voters, "2026-02-18");
+    let freeze = "emergency-freeze * --expires 2026-02-21T00:00:00Z";
+    carry_out(world, freeze, &voters[..2], "2026-02-19");
+    let lift = world.propose("lift-freeze *", "2026-02-19T14:00:00Z");
+    world.approve(&lift, &voters, "2026-02-19T14:00:00Z");
+    let later = format!("execute {lift} --now 2026-02-19T15:00:00Z");
+    world.run(&later).ok();
+    let check = "authorization check did:example:child --kind delegation --context region=eu";
+    world.run(&format!("{check} --now {}", day(20))).ok();
 }
