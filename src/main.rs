@@ -1,1 +1,7 @@
-fn main() {}
+//! The `althing` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    althing::cli::main()
+}

@@ -1,15 +1,14 @@
 //! A governance node's shell: decide → append → evolve, the only writer of its ledger.
 //!
-//! What a service embeds. The state never runs ahead of the ledger: an event changes it only after
-//! the ledger has acknowledged the event's batch.
+//! What a service embeds. Nobody ever sees a state that the ledger has not acknowledged: where an
+//! append fails, the node returns to what the ledger holds.
 
 use std::path::Path;
 
 use crate::chain::line::{EncodeError, Head, NewEntry, encode_batch};
 use crate::chain::merkle::MerkleAccumulator;
 use crate::governance::command::Command;
-use crate::governance::decide::{Context, decide};
-use crate::governance::digest::Digest;
+use crate::governance::decide::{Context, decide, decide_in_place};
 use crate::governance::event::{Event, Recorded, RecoveryRecorded};
 use crate::governance::genesis::{Genesis, found, inaugurate};
 use crate::governance::key::SignatureVerifier;
@@ -29,6 +28,8 @@ pub struct Node<L> {
     state: State,
     merkle: MerkleAccumulator,
     verifier: Box<dyn SignatureVerifier + Send + Sync>,
+    /// Whether an append failed and the ledger could not be read back.
+    out_of_step: bool,
 }
 
 /// Why a node could not do something.
@@ -55,6 +56,9 @@ pub enum NodeError {
     /// The ledger can't be read.
     #[error("the ledger can't be read: {0}")]
     Io(#[from] std::io::Error),
+    /// An append failed, and then the ledger could not be read back: open the node again.
+    #[error("the node lost step with its ledger and must be opened again")]
+    OutOfStep,
     /// The last entry lies more than five minutes in this clock's future.
     #[error(
         "the last entry is of {head}, more than five minutes ahead of this machine's clock ({now})"
@@ -79,6 +83,7 @@ impl NodeError {
             Self::Encode(error) => error.code(),
             Self::Event(_) => "event.unwritable",
             Self::Io(_) => "ledger.io",
+            Self::OutOfStep => "node.out-of-step",
             Self::HeadInFuture { .. } => "clock.head-in-future",
         }
     }
@@ -137,6 +142,7 @@ impl<L: Ledger> Node<L> {
             state,
             merkle,
             verifier,
+            out_of_step: false,
         })
     }
 
@@ -162,6 +168,7 @@ impl<L: Ledger> Node<L> {
             state: replayed.state,
             merkle: replayed.merkle,
             verifier,
+            out_of_step: false,
         })
     }
 
@@ -235,51 +242,88 @@ impl<L: Ledger> Node<L> {
         commands: &[Command],
         at: Timestamp,
     ) -> Result<Vec<Recorded>, NodeError> {
-        let events = self.decide_all(commands, at)?;
+        if self.out_of_step {
+            return Err(NodeError::OutOfStep);
+        }
+        let recoveries = self.ledger.unrecorded_recoveries()?;
+        // One command that is refused changes nothing. Of several, those before it have to be
+        // taken back.
+        let before = (commands.len() > 1).then(|| self.state.clone());
+        let mut events = match self.decide_all(commands, at) {
+            Ok(events) => events,
+            Err(rejection) => {
+                if let Some(before) = before {
+                    self.state = before;
+                }
+                return Err(rejection.into());
+            }
+        };
         if events.is_empty() {
             return Ok(Vec::new());
         }
-        let recoveries = self.ledger.unrecorded_recoveries()?;
-        let mut batch: Vec<Event> = recoveries.iter().map(recovery_event).collect();
-        batch.extend(events);
-        let recorded = append(&mut self.ledger, &mut self.merkle, at, batch)?;
-        for entry in &recorded {
-            self.state
-                .apply(entry.seq, entry.timestamp, entry.hash, &entry.event);
-        }
+        let decided = events.len();
+        let recorded_too: Vec<Command> = recoveries.iter().map(recovery_command).collect();
+        events.extend(self.decide_all(&recorded_too, at)?);
+        let mut recorded = match append(&mut self.ledger, &mut self.merkle, at, events) {
+            Ok(recorded) => recorded,
+            Err(error) => {
+                self.go_back(before)?;
+                return Err(error);
+            }
+        };
+        self.state.settle(&recorded);
         for recovery in &recoveries {
             self.ledger.mark_recorded(recovery)?;
         }
-        Ok(recorded.into_iter().skip(recoveries.len()).collect())
+        recorded.truncate(decided);
+        Ok(recorded)
     }
 
-    fn decide_all(&self, commands: &[Command], at: Timestamp) -> Result<Vec<Event>, Rejection> {
+    /// Decides commands one after the other, each on the state that the ones before it lead to.
+    fn decide_all(&mut self, commands: &[Command], at: Timestamp) -> Result<Vec<Event>, Rejection> {
         let verifier = self.verifier.as_ref();
         let context = Context { at, verifier };
-        if let [command] = commands {
-            return decide(&self.state, command, &context);
-        }
-        let mut trial = self.state.clone();
         let mut events = Vec::new();
         for command in commands {
-            let decided = decide(&trial, command, &context)?;
-            for event in &decided {
-                // The hash is known only once the batch is written. No later command of the same
-                // batch can depend on it: a ballot names the hash of an entry that exists.
-                let seq = trial.entries() + 1;
-                trial.apply(seq, at, Digest::ZERO, event);
-            }
-            events.extend(decided);
+            events.extend(decide_in_place(&mut self.state, command, &context)?);
         }
         Ok(events)
     }
+
+    /// Returns to what the ledger has acknowledged.
+    fn go_back(&mut self, before: Option<State>) -> Result<(), NodeError> {
+        self.out_of_step = true;
+        self.state = match before {
+            Some(state) => state,
+            None => replay(self.ledger.reader()?, self.verifier.as_ref())?.state,
+        };
+        self.out_of_step = false;
+        Ok(())
+    }
 }
 
-fn recovery_event(recovery: &Recovery) -> Event {
-    Event::RecoveryRecorded(RecoveryRecorded {
+fn recovery_command(recovery: &Recovery) -> Command {
+    Command::RecordRecovery(RecoveryRecorded {
         bytes: recovery.bytes,
         offset: recovery.offset,
         sha256: recovery.sha256,
+    })
+}
+
+/// An event as it is written. What would not be read again as the same event is never written: no
+/// node could open the ledger after it.
+fn entry(event: &Event, at: Timestamp) -> Result<NewEntry, NodeError> {
+    let data = event.data().map_err(NodeError::Event)?;
+    let read = Event::decode(event.operation(), data.get())
+        .map_err(|error| NodeError::Event(error.to_string()))?;
+    if read != *event {
+        let operation = event.operation();
+        return Err(NodeError::Event(format!("{operation} reads otherwise")));
+    }
+    Ok(NewEntry {
+        timestamp: at,
+        operation: event.operation().into(),
+        data,
     })
 }
 
@@ -292,13 +336,7 @@ fn append<L: Ledger>(
 ) -> Result<Vec<Recorded>, NodeError> {
     let entries = events
         .iter()
-        .map(|event| {
-            Ok(NewEntry {
-                timestamp: at,
-                operation: event.operation().into(),
-                data: event.data().map_err(NodeError::Event)?,
-            })
-        })
+        .map(|event| entry(event, at))
         .collect::<Result<Vec<_>, NodeError>>()?;
     let head = *ledger.head();
     let batch = encode_batch(&head, &entries)?;

@@ -182,7 +182,7 @@ impl ChainVerifier {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ChainError {
     /// The line's bytes don't have the hash that it states.
-    #[error("line {seq}: its bytes hash to {computed}, it states {stated}")]
+    #[error("its bytes hash to {computed}, it states {stated}")]
     Hash {
         /// The number that the line should have.
         seq: u64,
@@ -192,7 +192,7 @@ pub enum ChainError {
         computed: Digest,
     },
     /// The line has another number than its place.
-    #[error("line {expected}: found the number {found} instead")]
+    #[error("found entry {found} where entry {expected} belongs")]
     Sequence {
         /// The number that the line should have.
         expected: u64,
@@ -200,7 +200,7 @@ pub enum ChainError {
         found: u64,
     },
     /// The line follows another line than the one before it.
-    #[error("line {seq}: must follow {expected}, but states {found}")]
+    #[error("it must follow the entry {expected}, but says that it follows {found}")]
     Link {
         /// The line's number.
         seq: u64,
@@ -210,7 +210,7 @@ pub enum ChainError {
         found: Digest,
     },
     /// The line's place in its batch is wrong.
-    #[error("line {seq}: its place in the batch is {found}, expected {}", place(*.expected))]
+    #[error("its place in the batch is {found}, expected {}", place(*.expected))]
     Batch {
         /// The line's number.
         seq: u64,
@@ -220,7 +220,7 @@ pub enum ChainError {
         found: BatchPosition,
     },
     /// The line is earlier than the one before it.
-    #[error("line {seq}: its time {found} lies before {previous}, the time of the line before")]
+    #[error("its time {found} lies before {previous}, the time of the line before")]
     Time {
         /// The line's number.
         seq: u64,
@@ -265,7 +265,7 @@ impl ChainError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
     /// They are no line at all.
-    #[error("line {seq}: {error}")]
+    #[error("{error}")]
     Line {
         /// The number that the line should have.
         seq: u64,

@@ -26,7 +26,7 @@ pub fn next_consequence(state: &State, at: Timestamp) -> Option<Event> {
     execution(state, at)
         .or_else(|| overturning(state))
         .or_else(|| supersession(state))
-        .or_else(|| early_decision(state))
+        .or_else(|| early_decision(state, at))
 }
 
 /// A decision without a timelock is carried out in the same batch.
@@ -90,12 +90,13 @@ fn superseded(proposal: &ProposalState, reason: SupersededBy) -> Event {
     })
 }
 
-/// A proposal is decided as soon as no further ballot can change the outcome.
-fn early_decision(state: &State) -> Option<Event> {
+/// A proposal is decided as soon as no further ballot can change the outcome. From its deadline on
+/// it is for closing to decide, whatever else happens in between.
+fn early_decision(state: &State, at: Timestamp) -> Option<Event> {
     state
         .proposals()
         .undecided()
-        .filter(|proposal| proposal.early_decision)
+        .filter(|proposal| proposal.early_decision && at < proposal.deadline())
         .find_map(|proposal| {
             let judgement = judge_early(proposal.rules(), proposal.tally())?;
             Some(consensus(proposal, judgement, Timing::Early))
@@ -132,7 +133,7 @@ fn total(weight: u64) -> TotalWeight {
 }
 
 impl Conditions {
-    const fn of(rule: &Rule) -> Self {
+    pub(crate) const fn of(rule: &Rule) -> Self {
         Self {
             absolute: rule.absolute,
             approval: rule.approval,

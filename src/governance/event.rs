@@ -445,7 +445,7 @@ pub struct PredictionRecorded {
 pub struct RecoveryRecorded {
     /// How many bytes were set aside.
     pub bytes: u64,
-    /// Where they stood, in bytes from the start of their segment.
+    /// Where they stood, in bytes from the ledger's first byte.
     pub offset: u64,
     /// SHA-256 of the bytes.
     pub sha256: Digest,

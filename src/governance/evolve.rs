@@ -64,6 +64,16 @@ impl State {
         }
     }
 
+    /// Tells the state the hashes of entries that were applied before they were written.
+    pub fn settle(&mut self, recorded: &[Recorded]) {
+        for entry in recorded {
+            if let Event::ProposalCreated(created) = &entry.event {
+                let proposal = created.statement.content().proposal_id;
+                self.update(proposal, |proposal| proposal.hash = entry.hash);
+            }
+        }
+    }
+
     fn update(&mut self, proposal: ProposalId, change: impl FnOnce(&mut ProposalState)) {
         Arc::make_mut(&mut self.proposals).update(proposal, change);
     }

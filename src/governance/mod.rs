@@ -13,6 +13,7 @@
 //! | what follows by itself | [`consequence`] |
 //! | what it changes | [`evolve`], [`state`] |
 //! | why it may not happen | [`rejection`] |
+//! | what always holds | [`invariant`] |
 
 pub mod ballot;
 pub mod canonical;
@@ -27,6 +28,7 @@ pub mod evolve;
 pub mod founding;
 pub mod genesis;
 pub mod id;
+pub mod invariant;
 pub mod key;
 pub mod kind;
 pub mod label;

@@ -98,7 +98,7 @@ impl OutputSummary {
     ///
     /// # Errors
     /// [`SummaryError`] for a repeated name, a value that is no number, or too many figures.
-    pub fn new(mut figures: Vec<(Label, Box<RawValue>)>) -> Result<Self, SummaryError> {
+    pub fn new(Figures(mut figures): Figures) -> Result<Self, SummaryError> {
         figures.sort_by(|(left, _), (right, _)| utf16_order(left, right));
         Self::from_ascending(figures)
     }
@@ -156,18 +156,23 @@ impl Serialize for OutputSummary {
     }
 }
 
-impl<'de> Deserialize<'de> for OutputSummary {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Figures;
+/// Figures in whatever order they came, none of them lost: a name that is given twice is here
+/// twice.
+#[derive(Debug, Clone, Default)]
+pub struct Figures(pub Vec<(Label, Box<RawValue>)>);
 
-        impl<'de> Visitor<'de> for Figures {
-            type Value = Vec<(Label, Box<RawValue>)>;
+impl<'de> Deserialize<'de> for Figures {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FiguresVisitor;
+
+        impl<'de> Visitor<'de> for FiguresVisitor {
+            type Value = Figures;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a flat map of names to numbers")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Figures, A::Error> {
                 let mut figures = Vec::new();
                 while let Some(entry) = map.next_entry()? {
                     figures.push(entry);
@@ -175,11 +180,17 @@ impl<'de> Deserialize<'de> for OutputSummary {
                         return Err(de::Error::custom(SummaryError::TooMany));
                     }
                 }
-                Ok(figures)
+                Ok(Figures(figures))
             }
         }
 
-        let figures = deserializer.deserialize_map(Figures)?;
+        deserializer.deserialize_map(FiguresVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for OutputSummary {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Figures(figures) = Figures::deserialize(deserializer)?;
         Self::from_ascending(figures).map_err(de::Error::custom)
     }
 }

@@ -186,10 +186,10 @@ impl CheckContext {
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), ParseScopeError> {
         let key: ScopeKey = key.parse()?;
         check_value(&key, value)?;
-        self.0.insert(key, value.to_owned());
-        if self.0.len() > Scope::MAX_KEYS {
+        if self.0.len() >= Scope::MAX_KEYS && !self.0.contains_key(&key) {
             return Err(ParseScopeError::TooManyKeys);
         }
+        self.0.insert(key, value.to_owned());
         Ok(())
     }
 

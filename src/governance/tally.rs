@@ -50,6 +50,18 @@ impl Tally {
         }
     }
 
+    /// The count of members with these weights and standings; `None` where their total exceeds
+    /// 2^53 − 1.
+    #[must_use]
+    pub fn of(members: &[(Weight, Standing)]) -> Option<Self> {
+        let total = TotalWeight::sum(members.iter().map(|(weight, _)| *weight))?;
+        let mut tally = Self::open(total);
+        for (weight, standing) in members {
+            tally.shift(*weight, Standing::Uncast, *standing);
+        }
+        Some(tally)
+    }
+
     /// Weight that approves.
     #[must_use]
     pub const fn approve(&self) -> u64 {

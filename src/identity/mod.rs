@@ -5,11 +5,18 @@
 //! which [`MlDsaVerifier`] implements. Whoever signs does so through a [`SigningJournal`], so that
 //! a retry, a restored backup or a changed mind never turns an honest node into an equivocator.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "keys live in files"
+)]
+
 mod export;
 mod journal;
 mod keystore;
 mod pem;
 mod private_files;
+mod pseudonym;
 mod signing_key;
 mod verifier;
 
@@ -19,5 +26,6 @@ mod tests;
 pub use export::{ExportError, PublicKeyExport};
 pub use journal::{JournalError, SigningJournal, Slot};
 pub use keystore::{KeyStore, KeyStoreError, StoredKey, StoredSecret};
+pub use pseudonym::{PseudonymError, Pseudonymizer};
 pub use signing_key::{SEED_BYTES, SigningKey, SigningKeyError};
 pub use verifier::MlDsaVerifier;

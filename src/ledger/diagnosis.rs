@@ -97,7 +97,9 @@ pub fn diagnose<R: Read + Seek>(
     start: &SegmentStart,
     checkpoint: Option<u64>,
 ) -> io::Result<Diagnosis> {
-    let scan = scan(segment, start)?;
+    // A writer may be appending: both passes must see the same bytes.
+    let length = segment.seek(SeekFrom::End(0))?;
+    let scan = scan(segment, start, length)?;
     let tip = scan.committed;
     if scan.clean {
         let bytes = scan.keep_bytes;
@@ -105,14 +107,11 @@ pub fn diagnose<R: Read + Seek>(
     }
     let offset = start.offset + scan.keep_bytes;
     segment.seek(SeekFrom::Start(scan.keep_bytes))?;
-    if let Some(refusal) = tail::find_damage(&mut *segment, tip, offset)? {
+    let bytes = length.saturating_sub(scan.keep_bytes);
+    if let Some(refusal) = tail::find_damage(segment.take(bytes), tip, offset)? {
         return Ok(Diagnosis::Refused(refusal));
     }
-    let end = segment.stream_position()?;
-    let tail = Tail {
-        offset,
-        bytes: end.saturating_sub(scan.keep_bytes),
-    };
+    let tail = Tail { offset, bytes };
     if checkpoint.is_some_and(|checkpoint| tip.head.seq < checkpoint) {
         return Ok(Diagnosis::Refused(Refusal {
             code: "tail.checkpoint",
@@ -138,9 +137,9 @@ struct Scan {
 }
 
 /// Follows the chain as far as it holds.
-fn scan<R: Read + Seek>(segment: &mut R, start: &SegmentStart) -> io::Result<Scan> {
+fn scan<R: Read + Seek>(segment: &mut R, start: &SegmentStart, length: u64) -> io::Result<Scan> {
     segment.seek(SeekFrom::Start(0))?;
-    let mut lines = LineReader::new(segment);
+    let mut lines = LineReader::new(segment.take(length));
     let mut verifier = ChainVerifier::resume(start.tip);
     let mut keep_bytes = 0;
     let clean = loop {

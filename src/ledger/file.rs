@@ -38,18 +38,14 @@ pub struct OpenOptions {
 pub struct FileLedger<S: Storage = Disk> {
     storage: S,
     layout: Layout,
-    /// All segments, the last of them the one that is written to.
-    segments: Vec<Segment>,
-    active: Active<S::File>,
+    /// The segments that are never written to again.
+    sealed: Vec<Segment>,
+    active: Segment,
+    /// The active segment, open at its end.
+    file: S::File,
     tip: Tip,
     poisoned: bool,
     _lock: WriterLock,
-}
-
-#[derive(Debug)]
-struct Active<F> {
-    file: F,
-    segment: Segment,
 }
 
 impl FileLedger {
@@ -118,13 +114,13 @@ impl<S: Storage> FileLedger<S> {
         storage: S,
         layout: Layout,
         lock: WriterLock,
-        found: Examined,
+        mut found: Examined,
     ) -> Result<Self, OpenError> {
         let path = layout.dir.clone();
-        let Some(segment) = found.segments.last().cloned() else {
+        let Some(active) = found.segments.pop() else {
             return Err(OpenError::NotInitialized { path });
         };
-        let mut file = (storage.open_append(&segment.path)).map_err(OpenError::io(&path))?;
+        let mut file = (storage.open_append(&active.path)).map_err(OpenError::io(&path))?;
         let tip = match found.diagnosis {
             Diagnosis::Clean { tip, .. } => tip,
             Diagnosis::Torn {
@@ -141,8 +137,9 @@ impl<S: Storage> FileLedger<S> {
         Ok(Self {
             storage,
             layout,
-            segments: found.segments,
-            active: Active { file, segment },
+            sealed: found.segments,
+            active,
+            file,
             tip,
             poisoned: false,
             _lock: lock,
@@ -153,23 +150,6 @@ impl<S: Storage> FileLedger<S> {
     #[must_use]
     pub const fn tip(&self) -> &Tip {
         &self.tip
-    }
-
-    /// The recoveries from crashes that no event in the ledger records yet, this opening's and
-    /// those of earlier ones.
-    ///
-    /// # Errors
-    /// Where the quarantine can't be read.
-    pub fn unrecorded_recoveries(&self) -> io::Result<Vec<Recovery>> {
-        recovery::unrecorded(&self.storage, &self.layout)
-    }
-
-    /// Notes that an acknowledged event records `recovery`.
-    ///
-    /// # Errors
-    /// Where that can't be noted; the recovery then stays unrecorded.
-    pub fn mark_recorded(&self, recovery: &Recovery) -> io::Result<()> {
-        recovery::mark_recorded(&self.storage, &self.layout, recovery)
     }
 
     /// Whether an append failed, so that nothing is taken until
@@ -191,27 +171,26 @@ impl<S: Storage> FileLedger<S> {
         if !self.poisoned {
             return Ok(());
         }
-        let segment = &self.active.segment;
-        let temporary = temporary(&segment.path);
-        let copied = copy_prefix(&self.storage, segment, &temporary);
+        let temporary = temporary(&self.active.path);
+        let copied = copy_prefix(&self.storage, &self.active, &temporary);
         if copied.is_err() && self.storage.exists(&temporary)? {
             // Half a copy only takes up room that may be what is missing.
             self.storage.remove(&temporary)?;
         }
         let file = copied?;
-        self.storage.rename(&temporary, &segment.path)?;
+        self.storage.rename(&temporary, &self.active.path)?;
         self.storage.sync_dir(&self.layout.ledger)?;
-        self.active.file = file;
+        self.file = file;
         self.poisoned = false;
         Ok(())
     }
 
     /// Refuses a file that is not as this writer left it.
     fn check_length(&self) -> Result<(), AppendError> {
-        let expected = self.active.segment.bytes;
-        let open = self.active.file.file_len().map_err(AppendError::Io)?;
+        let expected = self.active.bytes;
+        let open = self.file.file_len().map_err(AppendError::Io)?;
         // Under the path there may be another file by now.
-        let named = (self.storage.len(&self.active.segment.path)).map_err(AppendError::Io)?;
+        let named = (self.storage.len(&self.active.path)).map_err(AppendError::Io)?;
         for found in [open, named] {
             if found != expected {
                 return Err(AppendError::ForeignWriter { expected, found });
@@ -221,14 +200,14 @@ impl<S: Storage> FileLedger<S> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), AppendError> {
-        self.active.file.append(bytes).map_err(|error| {
+        self.file.append(bytes).map_err(|error| {
             if is_full(&error) {
                 AppendError::Full(error)
             } else {
                 AppendError::DurabilityUnknown(error)
             }
         })?;
-        (self.active.file.sync()).map_err(AppendError::DurabilityUnknown)
+        (self.file.sync()).map_err(AppendError::DurabilityUnknown)
     }
 }
 
@@ -247,16 +226,24 @@ impl<S: Storage> Ledger for FileLedger<S> {
             self.poisoned = true;
             return Err(error);
         }
-        self.active.segment.bytes += batch.bytes().len() as u64;
-        if let Some(last) = self.segments.last_mut() {
-            last.bytes = self.active.segment.bytes;
-        }
+        self.active.bytes += batch.bytes().len() as u64;
         self.tip = tip_after(batch);
         Ok(())
     }
 
     fn reader(&self) -> io::Result<Box<dyn Read + '_>> {
-        Ok(Box::new(SegmentReader::new(&self.storage, &self.segments)))
+        Ok(Box::new(SegmentReader::new(
+            &self.storage,
+            self.sealed.iter().chain([&self.active]).collect(),
+        )))
+    }
+
+    fn unrecorded_recoveries(&self) -> io::Result<Vec<Recovery>> {
+        recovery::unrecorded(&self.storage, &self.layout)
+    }
+
+    fn mark_recorded(&self, recovery: &Recovery) -> io::Result<()> {
+        recovery::mark_recorded(&self.storage, &self.layout, recovery)
     }
 }
 
@@ -290,6 +277,7 @@ fn settle_and_examine<S: Storage>(
         storage.open_append(&layout.segment(*last))?.sync()?;
     }
     storage.sync_dir(&layout.ledger)?;
+    storage.sync_dir(&layout.dir)?;
     examine(storage, layout, checkpoint)
 }
 

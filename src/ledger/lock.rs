@@ -1,12 +1,12 @@
 //! One writer at a time.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::storage::private_options;
+use super::storage::new_file_options;
 
 /// What to do while another process writes to the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,8 +70,7 @@ impl WriterLock {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    let mut options: OpenOptions = private_options();
-    options
+    new_file_options()
         .read(true)
         .write(true)
         .create(true)

@@ -4,6 +4,12 @@
 //! is a conflict, never a fork. What [`FileLedger`] acknowledges is on disk; what it finds after a
 //! crash is either recovered without loss or refused, never passed over.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a ledger is a shell around files and locks"
+)]
+
 pub mod diagnosis;
 pub mod file;
 mod layout;
@@ -51,7 +57,8 @@ pub trait Ledger {
     /// Where the bytes can't be read.
     fn reader(&self) -> io::Result<Box<dyn Read + '_>>;
 
-    /// The recoveries from crashes that no event in the ledger records yet.
+    /// The recoveries from crashes that no event in the ledger records yet, this opening's and those
+    /// of earlier ones. None where nothing survives a crash.
     ///
     /// # Errors
     /// Where they can't be looked up.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 use std::path::Path;
-use std::slice;
+use std::vec;
 
 use super::diagnosis::{Diagnosis, Refusal, Tail};
 use super::layout::Layout;
@@ -80,7 +80,7 @@ impl<S: Storage> LedgerReader<S> {
     /// ledger, so that a verifier meets the damage itself.
     #[must_use]
     pub fn reader(&self) -> SegmentReader<'_, S> {
-        SegmentReader::new(&self.storage, &self.segments)
+        SegmentReader::new(&self.storage, self.segments.iter().collect())
     }
 }
 
@@ -88,17 +88,17 @@ impl<S: Storage> LedgerReader<S> {
 #[derive(Debug)]
 pub struct SegmentReader<'a, S: Storage> {
     storage: &'a S,
-    segments: slice::Iter<'a, Segment>,
+    segments: vec::IntoIter<&'a Segment>,
     current: Option<S::File>,
     /// How much of the current segment is still to come.
     left: u64,
 }
 
 impl<'a, S: Storage> SegmentReader<'a, S> {
-    pub(super) fn new(storage: &'a S, segments: &'a [Segment]) -> Self {
+    pub(super) fn new(storage: &'a S, segments: Vec<&'a Segment>) -> Self {
         Self {
             storage,
-            segments: segments.iter(),
+            segments: segments.into_iter(),
             current: None,
             left: 0,
         }

@@ -130,16 +130,11 @@ impl Storage for Disk {
     }
 
     fn open_append(&self, path: &Path) -> io::Result<File> {
-        // Plain write access besides appending is what truncating needs on Windows.
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .append(true)
-            .open(path)
+        OpenOptions::new().read(true).append(true).open(path)
     }
 
     fn create_new(&self, path: &Path) -> io::Result<File> {
-        private_options()
+        new_file_options()
             .read(true)
             .append(true)
             .create_new(true)
@@ -169,7 +164,8 @@ impl StorageFile for File {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
+        // Appending and cutting change the length, so syncing the data alone would save nothing.
+        self.sync_all()
     }
 
     fn truncate(&mut self, bytes: u64) -> io::Result<()> {
@@ -182,7 +178,7 @@ impl StorageFile for File {
 }
 
 /// Options for new files that nobody but the owner may write, whatever the umask.
-pub(super) fn private_options() -> OpenOptions {
+pub(super) fn new_file_options() -> OpenOptions {
     let mut options = OpenOptions::new();
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o644);

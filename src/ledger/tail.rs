@@ -10,8 +10,7 @@ use std::io::{self, Read};
 use memchr::memmem;
 
 use super::diagnosis::Refusal;
-use crate::chain::line::Line;
-use crate::chain::line::{LINE_START, LineError, Position, contains_whole_line};
+use crate::chain::line::{LINE_START, Line, LineError, Position, contains_whole_line};
 use crate::chain::lines::{Ending, LineReader, RawLine, ReadLineError};
 use crate::chain::verify::{ChainVerifier, Tip};
 

@@ -40,7 +40,7 @@ pub(super) fn withdraw(
         return Err(Rejection::WrongLedger);
     }
     let proposal = find(state, withdrawal.proposal_id)?;
-    if proposal.content().proposer != node || withdrawal.proposal_hash != *proposal.hash() {
+    if proposal.content().proposer != node || !proposal.is_named_by(&withdrawal.proposal_hash) {
         return Err(Rejection::NotProposer);
     }
     let Some(proposer) = state.registry().get(node) else {

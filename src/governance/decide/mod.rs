@@ -45,16 +45,35 @@ pub fn decide(
     if !may_have_consequences(&cause) {
         return Ok(vec![cause]);
     }
-    let mut trial = state.clone();
-    // Entries on trial have no hash yet. Only a proposal's opening keeps its hash, and that has no
-    // consequences.
-    trial.apply(trial.entries + 1, context.at, Digest::ZERO, &cause);
+    Ok(follow_up(&mut state.clone(), cause, context.at))
+}
+
+/// As [`decide`], and brings `state` to where it will be once the events are recorded.
+///
+/// Their entries have no hash yet. Only a proposal keeps its entry's hash: until
+/// [`settle`](State::settle) is told, no ballot can name it.
+///
+/// # Errors
+/// As [`decide`]; the state is untouched then.
+pub fn decide_in_place(
+    state: &mut State,
+    command: &Command,
+    context: &Context<'_>,
+) -> Result<Vec<Event>, Rejection> {
+    let cause = admit(state, command, context)?;
+    Ok(cause.map_or_else(Vec::new, |cause| follow_up(state, cause, context.at)))
+}
+
+/// Applies a cause and everything that follows from it, and returns all of it.
+fn follow_up(state: &mut State, cause: Event, at: Timestamp) -> Vec<Event> {
+    let consequential = may_have_consequences(&cause);
+    state.apply(state.entries + 1, at, Digest::ZERO, &cause);
     let mut events = vec![cause];
-    while let Some(consequence) = next_consequence(&trial, context.at) {
-        trial.apply(trial.entries + 1, context.at, Digest::ZERO, &consequence);
+    while let Some(consequence) = consequential.then(|| next_consequence(state, at)).flatten() {
+        state.apply(state.entries + 1, at, Digest::ZERO, &consequence);
         events.push(consequence);
     }
-    Ok(events)
+    events
 }
 
 /// The one event that `command` itself is; `None` where it is recorded already.

@@ -28,7 +28,7 @@ pub(super) fn vote(
             proposal: ballot.proposal_id,
         });
     };
-    if ballot.proposal_hash != *proposal.hash() {
+    if !proposal.is_named_by(&ballot.proposal_hash) {
         return Err(Rejection::BallotHashMismatch);
     }
     let (Some(member), Some(node)) = (proposal.member(voter), state.registry().get(voter)) else {
@@ -133,7 +133,7 @@ pub(super) fn submit_evidence(
             proposal: ballot.proposal_id,
         });
     };
-    if ballot.proposal_hash != *proposal.hash() {
+    if !proposal.is_named_by(&ballot.proposal_hash) {
         return Err(Rejection::EvidenceHashMismatch);
     }
     let node = state.registry().get(voter);

@@ -24,6 +24,8 @@ pub struct Proposals {
     /// Places in `all` of those in voting, and of decided ones that still await their execution.
     undecided: BTreeSet<usize>,
     unfinished: BTreeSet<usize>,
+    /// Places in `all` of withdrawn ones, which count against their proposer until their deadline.
+    withdrawn: BTreeSet<usize>,
 }
 
 /// One proposal.
@@ -198,6 +200,13 @@ impl ProposalState {
         &self.hash
     }
 
+    /// Whether `hash` is that of the proposal's entry. Nothing is before the entry is written: a
+    /// proposal that is only tried has no hash yet, and stands with zeros.
+    #[must_use]
+    pub fn is_named_by(&self, hash: &Digest) -> bool {
+        self.hash != Digest::ZERO && self.hash == *hash
+    }
+
     /// The entry that opened it.
     #[must_use]
     pub const fn seq(&self) -> u64 {
@@ -321,16 +330,12 @@ impl Proposals {
     /// withdrawn ones until their deadline.
     #[must_use]
     pub fn open_of(&self, proposer: NodeId, now: Timestamp) -> usize {
-        self.iter()
-            .rev()
-            .filter(|proposal| {
-                let counts = match proposal.status {
-                    Status::Voting => true,
-                    Status::Withdrawn => now < proposal.deadline,
-                    _ => false,
-                };
-                counts && proposal.content.proposer == proposer
-            })
+        let withdrawn = self
+            .at(&self.withdrawn)
+            .filter(|proposal| now < proposal.deadline);
+        self.undecided()
+            .chain(withdrawn)
+            .filter(|proposal| proposal.content.proposer == proposer)
             .count()
     }
 
@@ -366,6 +371,8 @@ impl Proposals {
         let waiting = matches!(proposal.status, Status::Passed | Status::Queued);
         set_membership(&mut self.undecided, place, voting);
         set_membership(&mut self.unfinished, place, waiting);
+        let withdrawn = proposal.status == Status::Withdrawn;
+        set_membership(&mut self.withdrawn, place, withdrawn);
     }
 
     /// The ids of those in voting, for changes that concern all of them.

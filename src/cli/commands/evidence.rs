@@ -1,0 +1,230 @@
+//! `althing evidence`: look at contradictions between ballots.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use crate::chain::line::Line;
+use crate::chain::lines::LineReader;
+use crate::cli::error::Failure;
+use crate::cli::exit::{Exit, help};
+use crate::cli::output::{Output, Report};
+use crate::cli::resolve;
+use crate::cli::session::Session;
+use crate::cli::statement_file;
+use crate::cli::style::{Grid, bold, dim, escaped, fields};
+use crate::governance::ballot::Ballot;
+use crate::governance::event::{ByzantineDetected, Event};
+use crate::governance::evidence::Equivocation;
+use crate::governance::id::{NodeId, ProposalId};
+use crate::governance::state::State;
+use crate::governance::statement::Signed;
+use crate::governance::time::Timestamp;
+
+/// Look at evidence of Byzantine behaviour.
+#[derive(Debug, Subcommand)]
+pub enum EvidenceCommand {
+    /// List the evidence.
+    #[command(after_long_help = help!("  althing evidence list"))]
+    List,
+    /// Show the two ballots side by side, or write them for others to check.
+    #[command(after_long_help = help!(
+        "  althing evidence show clinic\n  althing evidence show clinic --out evidence.json"
+    ))]
+    Show(Show),
+}
+
+/// Arguments of `evidence show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The entry number of the evidence, or the accused node's name or id.
+    evidence: String,
+    /// Write the two signed ballots to a file, which `althing submit` accepts on any copy of the
+    /// ledger; standard output for '-'.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    seq: u64,
+    at: Timestamp,
+    node: NodeId,
+    name: String,
+    proposal_id: ProposalId,
+    suspended: bool,
+}
+
+fn summaries(state: &State) -> Vec<Summary> {
+    let mut all: Vec<Summary> = state
+        .evidence()
+        .map(|(node, proposal_id, record)| Summary {
+            seq: record.seq,
+            at: record.at,
+            node,
+            name: state
+                .registry()
+                .get(node)
+                .map_or_else(|| node.short(), |node| node.name().to_string()),
+            proposal_id,
+            suspended: record.suspended,
+        })
+        .collect();
+    all.sort_by_key(|summary| summary.seq);
+    all
+}
+
+#[derive(Serialize)]
+struct EvidenceList {
+    evidence: Vec<Summary>,
+}
+
+impl Report for EvidenceList {
+    const SCHEMA: &'static str = "althing.evidence-list/1";
+
+    fn text(&self) -> String {
+        if self.evidence.is_empty() {
+            return "no evidence\n".to_owned();
+        }
+        let mut grid = Grid::new(&["entry", "node", "proposal", "suspended", "recorded"]).right(0);
+        for item in &self.evidence {
+            grid.row([
+                item.seq.to_string(),
+                escaped(&item.name),
+                item.proposal_id.short(),
+                if item.suspended { "yes" } else { "no" }.to_owned(),
+                item.at.to_string(),
+            ]);
+        }
+        grid.text()
+    }
+}
+
+#[derive(Serialize)]
+struct EvidenceView {
+    #[serde(flatten)]
+    summary: Summary,
+    first: Signed<Ballot>,
+    second: Signed<Ballot>,
+}
+
+impl Report for EvidenceView {
+    const SCHEMA: &'static str = "althing.evidence/1";
+
+    fn text(&self) -> String {
+        let summary = &self.summary;
+        let mut text = fields(&[
+            ("node", bold(&escaped(&summary.name))),
+            ("node id", summary.node.to_string()),
+            ("proposal", summary.proposal_id.to_string()),
+            ("recorded", format!("entry {}, {}", summary.seq, summary.at)),
+            (
+                "suspended by it",
+                if summary.suspended { "yes" } else { "no" }.to_owned(),
+            ),
+        ]);
+        text.push('\n');
+        let mut grid = Grid::new(&["", "one ballot", "the other"]);
+        let (one, other) = (self.first.content(), self.second.content());
+        let pairs = [
+            (
+                "decision",
+                one.decision.to_string(),
+                other.decision.to_string(),
+            ),
+            (
+                "cast at",
+                one.cast_at.to_string(),
+                other.cast_at.to_string(),
+            ),
+            (
+                "vote id",
+                one.vote_id.to_string(),
+                other.vote_id.to_string(),
+            ),
+            (
+                "rationale",
+                escaped(one.rationale.as_str()),
+                escaped(other.rationale.as_str()),
+            ),
+        ];
+        for (name, one, other) in pairs {
+            grid.row([name.to_owned(), one, other]);
+        }
+        text.push_str(&grid.text());
+        text.push_str(&dim(
+            "Both signatures verify under the key that the registry holds for the node.\n",
+        ));
+        text
+    }
+}
+
+/// Runs `althing evidence`.
+pub fn run(command: &EvidenceCommand, session: &Session, output: &Output) -> Result<Exit, Failure> {
+    let state = session.read()?.state;
+    match command {
+        EvidenceCommand::List => output.report(&EvidenceList {
+            evidence: summaries(&state),
+        })?,
+        EvidenceCommand::Show(show) => {
+            let summary = find(&state, &show.evidence)?;
+            let detected = read_entry(session, summary.seq)?;
+            let evidence = Equivocation {
+                first: detected.first,
+                second: detected.second,
+            };
+            if let Some(path) = &show.out {
+                let line = statement_file::evidence_to_line(&evidence)?;
+                statement_file::write_text(path, &line, output)?;
+            } else {
+                output.report(&EvidenceView {
+                    summary,
+                    first: evidence.first,
+                    second: evidence.second,
+                })?;
+            }
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn find(state: &State, text: &str) -> Result<Summary, Failure> {
+    let mut all = summaries(state).into_iter();
+    let found = match text.parse::<u64>() {
+        Ok(seq) => all.find(|summary| summary.seq == seq),
+        Err(_) => {
+            let node = resolve::node(state, text)?;
+            all.find(|summary| summary.node == node)
+        }
+    };
+    found.ok_or_else(|| {
+        Failure::new(
+            Exit::Refused,
+            "evidence.unknown",
+            format!("there is no evidence \"{}\"", escaped(text)),
+        )
+        .hint("`althing evidence list` shows all of it")
+    })
+}
+
+/// Reads the evidence in entry `seq` of a ledger that was just replayed.
+fn read_entry(session: &Session, seq: u64) -> Result<ByzantineDetected, Failure> {
+    let reader = session.open_reader()?;
+    let mut lines = LineReader::new(reader.reader());
+    let broken = |message: String| Failure::new(Exit::ChainBroken, "evidence.unreadable", message);
+    while let Some(raw) = lines
+        .next_line()
+        .map_err(|error| broken(error.to_string()))?
+    {
+        let line = Line::decode(raw.bytes).map_err(|error| broken(error.to_string()))?;
+        if line.seq != seq {
+            continue;
+        }
+        return match Event::decode(line.operation, line.data) {
+            Ok(Event::ByzantineDetected(detected)) => Ok(detected),
+            _ => Err(broken(format!("entry {seq} holds no evidence any more"))),
+        };
+    }
+    Err(broken(format!("entry {seq} is gone")))
+}

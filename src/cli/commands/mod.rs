@@ -1,0 +1,22 @@
+//! One file a command.
+
+pub mod authorization;
+pub mod completions;
+pub mod demo;
+pub mod evidence;
+pub mod export;
+pub mod genesis;
+pub mod init;
+pub mod key;
+pub mod lifecycle;
+pub mod log;
+pub mod node;
+pub mod policy;
+pub mod predict;
+pub mod proposal;
+pub mod propose;
+pub mod replay;
+pub mod submit;
+pub mod verify;
+pub mod vote;
+pub mod withdraw;

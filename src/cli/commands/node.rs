@@ -1,0 +1,158 @@
+//! `althing node`: look at the registry.
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use crate::cli::error::Failure;
+use crate::cli::exit::{Exit, help};
+use crate::cli::output::{Output, Report};
+use crate::cli::resolve;
+use crate::cli::session::Session;
+use crate::cli::style::{Grid, bold, escaped, fields, plural};
+use crate::governance::id::{NodeId, ProposalId};
+use crate::governance::key::{Algorithm, PublicKey};
+use crate::governance::rejection::Rejection;
+use crate::governance::state::State;
+use crate::governance::state::registry::{Node, NodeStatus};
+
+/// Look at the registry.
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// List the nodes in the order in which they joined.
+    #[command(after_long_help = help!("  althing node list"))]
+    List,
+    /// Show one node.
+    #[command(after_long_help = help!("  althing node show clinic"))]
+    Show(Show),
+}
+
+/// Arguments of `node show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The node: its name, its id, or the start of its id.
+    node: String,
+}
+
+/// One node in a list.
+#[derive(Serialize)]
+pub struct NodeSummary {
+    did: NodeId,
+    name: String,
+    weight: u64,
+    status: NodeStatus,
+    algorithm: Algorithm,
+}
+
+impl NodeSummary {
+    /// The summary of one node.
+    pub fn of(id: NodeId, node: &Node) -> Self {
+        Self {
+            did: id,
+            name: node.name().to_string(),
+            weight: node.weight().get(),
+            status: node.status(),
+            algorithm: node.key().algorithm(),
+        }
+    }
+}
+
+/// All nodes as a table.
+pub fn table(nodes: &[NodeSummary]) -> String {
+    let mut grid = Grid::new(&["name", "weight", "status", "node id"]).right(1);
+    for node in nodes {
+        grid.row([
+            escaped(&node.name),
+            node.weight.to_string(),
+            node.status.name().to_owned(),
+            node.did.to_string(),
+        ]);
+    }
+    grid.text()
+}
+
+#[derive(Serialize)]
+struct NodeList {
+    nodes: Vec<NodeSummary>,
+    total_weight: u64,
+}
+
+impl Report for NodeList {
+    const SCHEMA: &'static str = "althing.nodes/1";
+
+    fn text(&self) -> String {
+        let active = self
+            .nodes
+            .iter()
+            .filter(|node| node.status == NodeStatus::Active);
+        format!(
+            "{}{} active, total weight {}\n",
+            table(&self.nodes),
+            plural(active.count(), "node"),
+            self.total_weight
+        )
+    }
+}
+
+#[derive(Serialize)]
+struct NodeView {
+    #[serde(flatten)]
+    summary: NodeSummary,
+    key: PublicKey,
+    added_at_seq: u64,
+    evidence: Vec<ProposalId>,
+}
+
+impl Report for NodeView {
+    const SCHEMA: &'static str = "althing.node/1";
+
+    fn text(&self) -> String {
+        let mut lines = vec![
+            ("node", bold(&escaped(&self.summary.name))),
+            ("node id", self.summary.did.to_string()),
+            ("weight", self.summary.weight.to_string()),
+            ("status", self.summary.status.name().to_owned()),
+            ("algorithm", self.summary.algorithm.to_string()),
+            ("key", format!("SHA-256 {}", self.key.fingerprint())),
+            ("joined at", format!("entry {}", self.added_at_seq)),
+        ];
+        for proposal in &self.evidence {
+            lines.push(("evidence", format!("equivocation on {proposal}")));
+        }
+        fields(&lines)
+    }
+}
+
+/// Runs `althing node`.
+pub fn run(command: &NodeCommand, session: &Session, output: &Output) -> Result<Exit, Failure> {
+    let state = session.read()?.state;
+    match command {
+        NodeCommand::List => output.report(&NodeList {
+            nodes: summaries(&state),
+            total_weight: state.registry().active_weight().get(),
+        })?,
+        NodeCommand::Show(show) => {
+            let id = resolve::node(&state, &show.node)?;
+            let node = state
+                .registry()
+                .get(id)
+                .ok_or(Rejection::UnknownNode { node: id })?;
+            let evidence = state.evidence().filter(|(accused, ..)| *accused == id);
+            output.report(&NodeView {
+                summary: NodeSummary::of(id, node),
+                key: node.key().clone(),
+                added_at_seq: node.added_at(),
+                evidence: evidence.map(|(_, proposal, _)| proposal).collect(),
+            })?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// All nodes in the order in which they joined.
+pub fn summaries(state: &State) -> Vec<NodeSummary> {
+    state
+        .registry()
+        .iter()
+        .map(|(id, node)| NodeSummary::of(id, node))
+        .collect()
+}

@@ -1,0 +1,121 @@
+//! `althing replay`: rebuild the state from the history.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::authorization::{self, GrantView};
+use super::node::{self, NodeSummary};
+use crate::cli::error::Failure;
+use crate::cli::exit::{Exit, help};
+use crate::cli::output::{Output, Report};
+use crate::cli::session::{At, Session};
+use crate::cli::style::{bold, fields};
+use crate::governance::digest::Digest;
+use crate::governance::id::LedgerId;
+use crate::governance::state::State;
+use crate::governance::state::prediction::PredictionCount;
+use crate::governance::time::Timestamp;
+use crate::replay::{Unchecked, replay};
+
+/// Arguments of `replay`.
+#[derive(Debug, Args)]
+#[command(after_long_help = help!(
+    "  althing replay
+  althing replay --at 42
+  althing replay --json | jq -r .state_hash"
+))]
+pub struct Replay {
+    /// Stop at an entry number or a time.
+    #[arg(long, value_name = "SEQ|TIME", conflicts_with = "no_signatures")]
+    at: Option<At>,
+    /// Take every signature for good: faster, and no proof of anything.
+    #[arg(long)]
+    no_signatures: bool,
+}
+
+#[derive(Serialize)]
+struct ReplayReport {
+    ledger: LedgerId,
+    name: String,
+    entries: u64,
+    head: Option<Digest>,
+    at: Timestamp,
+    state_hash: Digest,
+    signatures_checked: bool,
+    nodes: Vec<NodeSummary>,
+    total_weight: u64,
+    authorizations: Vec<GrantView>,
+    predictions: PredictionCount,
+    open_proposals: usize,
+    frozen: bool,
+}
+
+impl Report for ReplayReport {
+    const SCHEMA: &'static str = "althing.replay/1";
+
+    fn text(&self) -> String {
+        let head = self.head.map_or_else(String::new, |head| head.to_string());
+        let predictions = format!(
+            "{} authorized, {} unauthorized",
+            self.predictions.authorized, self.predictions.unauthorized
+        );
+        let mut text = fields(&[
+            ("ledger", format!("{} {}", bold(&self.name), self.ledger)),
+            ("entries", self.entries.to_string()),
+            ("head", head),
+            ("state hash", bold(&self.state_hash.to_string())),
+            ("predictions", predictions),
+            ("open proposals", self.open_proposals.to_string()),
+        ]);
+        text.push('\n');
+        text.push_str(&node::table(&self.nodes));
+        text.push('\n');
+        text.push_str(&authorization::table(&self.authorizations));
+        if !self.signatures_checked {
+            text.push_str("\nno signature was checked\n");
+        }
+        text
+    }
+}
+
+/// Runs `althing replay`.
+pub fn run(command: &Replay, session: &Session, output: &Output) -> Result<Exit, Failure> {
+    let (state, at, head) = if command.no_signatures {
+        let replayed = replay(session.open_reader()?.reader(), &Unchecked)?;
+        let at = session.now().max(replayed.state.clock());
+        (replayed.state, at, Some(replayed.head.hash))
+    } else if command.at.is_some() {
+        let (state, at) = session.read_at(command.at)?;
+        (state, at, None)
+    } else {
+        let replayed = session.read()?;
+        let at = session.now().max(replayed.state.clock());
+        (replayed.state, at, Some(replayed.head.hash))
+    };
+    output.report(&report(&state, at, head, !command.no_signatures))?;
+    Ok(Exit::Ok)
+}
+
+fn report(state: &State, at: Timestamp, head: Option<Digest>, checked: bool) -> ReplayReport {
+    let mut predictions = *state.predictions().others();
+    for (_, count) in state.predictions().models() {
+        predictions.authorized += count.authorized;
+        predictions.unauthorized += count.unauthorized;
+    }
+    ReplayReport {
+        ledger: state.ledger(),
+        name: state.identity().name.to_string(),
+        entries: state.entries(),
+        head,
+        at,
+        state_hash: state.hash(),
+        signatures_checked: checked,
+        nodes: node::summaries(state),
+        total_weight: state.registry().active_weight().get(),
+        authorizations: authorization::views(state, at),
+        predictions,
+        open_proposals: state.proposals().undecided().count(),
+        // No freeze is in force in this version.
+        frozen: false,
+    }
+}

@@ -1,0 +1,279 @@
+//! `althing verify`: check every hash, link, signature and decision.
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::chain::line::{Head, Line};
+use crate::chain::lines::{Ending, LineReader};
+use crate::chain::merkle::MerkleAccumulator;
+use crate::cli::error::{Failure, replay_exit};
+use crate::cli::exit::{Exit, help};
+use crate::cli::output::{Output, Report};
+use crate::cli::session::Session;
+use crate::cli::style::{bad, bold, dim, escaped, fields, good};
+use crate::governance::digest::Digest;
+use crate::governance::time::Timestamp;
+use crate::identity::MlDsaVerifier;
+use crate::ledger::LedgerReader;
+use crate::node::MAX_CLOCK_LEAD;
+use crate::replay::{Replay, ReplayError};
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+#[command(after_long_help = help!(
+    "  althing verify
+  althing verify --json | jq .problems
+
+Checked are the form and the hash of every line, the links between them, every signature, and that
+each decision, grant and removal is exactly what the rules give. A tail that a crash cut short is
+reported and is no fault."
+))]
+pub struct Verify {
+    /// Check the whole history whatever was checked before. This version always does.
+    #[arg(long)]
+    full: bool,
+}
+
+/// Something that is wrong, or worth knowing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Problem {
+    code: &'static str,
+    seq: u64,
+    offset: u64,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct VerifyReport {
+    ok: bool,
+    entries: u64,
+    head: Digest,
+    merkle_root: Digest,
+    problems: Vec<Problem>,
+}
+
+impl Report for VerifyReport {
+    const SCHEMA: &'static str = "althing.verify/1";
+
+    fn text(&self) -> String {
+        let verdict = if self.ok {
+            good("the ledger is intact and every decision in it is legal")
+        } else {
+            bad("the ledger does not verify")
+        };
+        let mut text = format!("{}\n", bold(&verdict));
+        text.push_str(&fields(&[
+            (
+                if self.ok { "entries" } else { "good entries" },
+                self.entries.to_string(),
+            ),
+            ("head", self.head.to_string()),
+            ("Merkle root", self.merkle_root.to_string()),
+        ]));
+        for problem in &self.problems {
+            text.push_str(&format!(
+                "{} entry {}, byte {}: {} [{}]\n",
+                if self.ok {
+                    dim("note:")
+                } else {
+                    bad("problem:")
+                },
+                problem.seq,
+                problem.offset,
+                escaped(&problem.message),
+                problem.code
+            ));
+        }
+        text
+    }
+}
+
+/// The most problems that one report lists.
+const MAX_PROBLEMS: usize = 100;
+
+/// Runs `althing verify`.
+pub fn run(verify: &Verify, session: &Session, output: &Output) -> Result<Exit, Failure> {
+    // There is no shorter check yet that this option could turn off.
+    let Verify { full: _ } = verify;
+    let reader = session.open_reader()?;
+    let (report, exit) = examine(&reader, session.now())?;
+    output.report(&report)?;
+    Ok(exit)
+}
+
+/// Everything that is wrong with a ledger, in order of position.
+fn examine(reader: &LedgerReader, now: Timestamp) -> Result<(VerifyReport, Exit), Failure> {
+    let mut examination = Examination::default();
+    examination.read(reader)?;
+    if examination.problems.is_empty()
+        && let Some(refusal) = reader.refusal()
+    {
+        examination.problems.push(Problem {
+            code: refusal.code,
+            seq: refusal.seq,
+            offset: refusal.offset,
+            message: refusal.message.clone(),
+        });
+        examination.exit = Exit::ChainBroken;
+    }
+    let ok = examination.problems.is_empty();
+    let mut problems = examination.problems;
+    problems.extend(notes(reader, &examination.head, examination.clock, now));
+    let report = VerifyReport {
+        ok,
+        entries: examination.head.seq,
+        head: examination.head.hash,
+        merkle_root: examination.merkle.root(),
+        problems,
+    };
+    Ok((report, examination.exit))
+}
+
+/// What is worth knowing and no fault.
+fn notes(
+    reader: &LedgerReader,
+    head: &Head,
+    clock: Option<Timestamp>,
+    now: Timestamp,
+) -> Vec<Problem> {
+    let mut notes = Vec::new();
+    if let Some(tail) = reader.tail() {
+        notes.push(Problem {
+            code: "tail.torn",
+            seq: head.seq + 1,
+            offset: tail.offset,
+            message: format!(
+                "{} bytes of a write that was never acknowledged; the next writer sets them aside",
+                tail.bytes
+            ),
+        });
+    }
+    if let Some(clock) = clock.filter(|clock| *clock > now.saturating_add(MAX_CLOCK_LEAD)) {
+        notes.push(Problem {
+            code: "clock.head-in-future",
+            seq: head.seq,
+            offset: 0,
+            message: format!("the last entry is of {clock}, this machine's clock says {now}"),
+        });
+    }
+    notes
+}
+
+/// What a reading of the whole ledger found.
+struct Examination {
+    problems: Vec<Problem>,
+    exit: Exit,
+    head: Head,
+    clock: Option<Timestamp>,
+    merkle: MerkleAccumulator,
+}
+
+impl Default for Examination {
+    fn default() -> Self {
+        Self {
+            problems: Vec::new(),
+            exit: Exit::Ok,
+            head: Head::GENESIS,
+            clock: None,
+            merkle: MerkleAccumulator::new(),
+        }
+    }
+}
+
+impl Examination {
+    /// Replays up to the first problem. Behind it nothing can be decided any more, but each line
+    /// still carries its own hash, so every line that was tampered with is named.
+    fn read(&mut self, reader: &LedgerReader) -> Result<(), Failure> {
+        let verifier = MlDsaVerifier;
+        let mut replay = Some(Replay::new(&verifier));
+        let mut lines = LineReader::new(reader.reader());
+        let mut seq = 0;
+        loop {
+            seq += 1;
+            let raw = match lines.next_line() {
+                Ok(Some(raw)) => raw,
+                Ok(None) => break,
+                Err(error) => {
+                    self.chain_problem(error.code(), seq, 0, error.to_string());
+                    return Ok(());
+                }
+            };
+            if raw.ending != Ending::LineFeed {
+                self.chain_problem(
+                    "replay.incomplete-batch",
+                    seq,
+                    raw.offset,
+                    "the last line is cut short".to_owned(),
+                );
+                return Ok(());
+            }
+            match &mut replay {
+                Some(strict) => match strict.line(raw.bytes) {
+                    Ok(()) => self.good_line(raw.bytes, strict),
+                    Err(error) => {
+                        self.replay_problem(&error);
+                        replay = None;
+                    }
+                },
+                None => self.line_alone(raw.bytes, seq, raw.offset),
+            }
+        }
+        if let Some(strict) = replay
+            && let Err(error) = strict.finish()
+        {
+            self.replay_problem(&error);
+        }
+        Ok(())
+    }
+
+    fn good_line(&mut self, raw: &[u8], replay: &Replay<'_>) {
+        if let Ok(line) = Line::decode(raw) {
+            self.head = Head {
+                seq: line.seq,
+                hash: line.entry_hash,
+            };
+            self.merkle.push(&line.entry_hash);
+        }
+        self.clock = replay.state().map(|state| state.clock());
+    }
+
+    fn replay_problem(&mut self, error: &ReplayError) {
+        self.exit = replay_exit(error);
+        self.push(
+            error.code(),
+            error.seq,
+            error.offset,
+            error.problem.to_string(),
+        );
+    }
+
+    /// A line behind the first problem: only its own hash can be judged.
+    fn line_alone(&mut self, raw: &[u8], seq: u64, offset: u64) {
+        match Line::decode(raw) {
+            Ok(line) if line.hash_matches() => {}
+            Ok(_) => self.chain_problem(
+                "chain.hash",
+                seq,
+                offset,
+                "its bytes don't have the hash that it states".to_owned(),
+            ),
+            Err(error) => self.chain_problem(error.code(), seq, offset, error.to_string()),
+        }
+    }
+
+    fn chain_problem(&mut self, code: &'static str, seq: u64, offset: u64, message: String) {
+        self.exit = Exit::ChainBroken;
+        self.push(code, seq, offset, message);
+    }
+
+    fn push(&mut self, code: &'static str, seq: u64, offset: u64, message: String) {
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(Problem {
+                code,
+                seq,
+                offset,
+                message,
+            });
+        }
+    }
+}

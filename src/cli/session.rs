@@ -1,0 +1,249 @@
+//! What a command works with: the ledger, the keys and the time.
+
+use std::fs;
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use etcetera::BaseStrategy as _;
+use zeroize::Zeroizing;
+
+use super::args::Global;
+use super::error::Failure;
+use super::exit::Exit;
+use crate::chain::lines::{Ending, LineReader};
+use crate::governance::command::Command;
+use crate::governance::event::Recorded;
+use crate::governance::id::NodeId;
+use crate::governance::state::State;
+use crate::governance::time::Timestamp;
+use crate::identity::{KeyStore, MlDsaVerifier, SigningJournal, SigningKey};
+use crate::ledger::{FileLedger, LedgerReader, Wait};
+use crate::node::Node;
+use crate::replay::{Replay, Replayed, replay};
+
+/// The surroundings of one command.
+pub struct Session {
+    global: Global,
+    ledger: PathBuf,
+    keys: KeyStore,
+}
+
+/// A key that signs, with its journal.
+pub struct Signer {
+    /// The key.
+    pub key: SigningKey,
+    /// What it has signed.
+    pub journal: SigningJournal,
+}
+
+/// A point in a ledger's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// As of this entry, at its time.
+    Seq(u64),
+    /// As of the last entry at or before this time, at this time.
+    Time(Timestamp),
+}
+
+impl std::str::FromStr for At {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(seq) = text.parse() {
+            return Ok(Self::Seq(seq));
+        }
+        Timestamp::parse_rfc3339(text).map(Self::Time).map_err(|_| {
+            "expected an entry number such as 12, or a time such as 2026-05-04T09:30:00Z".to_owned()
+        })
+    }
+}
+
+impl Session {
+    /// The surroundings that the global options name.
+    pub fn new(global: &Global) -> Result<Self, Failure> {
+        let dir = match &global.keys {
+            Some(dir) => dir.clone(),
+            None => default_key_dir()?,
+        };
+        let ledger = global.ledger.clone();
+        Ok(Self {
+            global: global.clone(),
+            ledger: ledger.unwrap_or_else(|| PathBuf::from("./althing-ledger")),
+            keys: KeyStore::new(dir),
+        })
+    }
+
+    /// The ledger's directory.
+    pub const fn ledger_dir(&self) -> &PathBuf {
+        &self.ledger
+    }
+
+    /// The directory that the user asked for, if the user did.
+    pub const fn chosen_ledger_dir(&self) -> Option<&PathBuf> {
+        self.global.ledger.as_ref()
+    }
+
+    /// The user's keys.
+    pub const fn keys(&self) -> &KeyStore {
+        &self.keys
+    }
+
+    /// The time: the one given, or the machine's.
+    pub fn now(&self) -> Timestamp {
+        self.global.now.unwrap_or_else(system_time)
+    }
+
+    /// How long to wait for another writer.
+    pub fn wait(&self) -> Wait {
+        match self.global.wait {
+            Some(0) => Wait::No,
+            Some(seconds) => Wait::For(Duration::from_secs(seconds)),
+            None => Wait::default(),
+        }
+    }
+
+    /// Opens the ledger for writing.
+    pub fn open_node(&self) -> Result<Node<FileLedger>, Failure> {
+        Ok(Node::open_dir(self.ledger_dir(), self.wait())?)
+    }
+
+    /// Opens the ledger for reading.
+    pub fn open_reader(&self) -> Result<LedgerReader, Failure> {
+        Ok(LedgerReader::open(self.ledger_dir())?)
+    }
+
+    /// Replays the ledger without writing to it.
+    pub fn read(&self) -> Result<Replayed, Failure> {
+        Ok(replay(self.open_reader()?.reader(), &MlDsaVerifier)?)
+    }
+
+    /// Replays the ledger up to a point, with the time to judge at.
+    pub fn read_at(&self, at: Option<At>) -> Result<(State, Timestamp), Failure> {
+        let Some(at) = at else {
+            let state = self.read()?.state;
+            let instant = self.now().max(state.clock());
+            return Ok((state, instant));
+        };
+        let state = self.read_up_to(at)?;
+        let instant = match at {
+            At::Seq(_) => state.clock(),
+            At::Time(time) => time,
+        };
+        Ok((state, instant))
+    }
+
+    fn read_up_to(&self, at: At) -> Result<State, Failure> {
+        let reader = self.open_reader()?;
+        let mut lines = LineReader::new(reader.reader());
+        let verifier = MlDsaVerifier;
+        let mut replay = Replay::new(&verifier);
+        let mut last: Option<State> = None;
+        loop {
+            let line = lines.next_line().map_err(|error| {
+                Failure::new(Exit::ChainBroken, error.code(), error.to_string())
+            })?;
+            let Some(line) = line.filter(|line| line.ending == Ending::LineFeed) else {
+                break;
+            };
+            replay.line(line.bytes)?;
+            let Some(state) = replay.state() else {
+                continue;
+            };
+            let is_beyond = match at {
+                At::Seq(seq) => state.entries() > seq,
+                At::Time(time) => state.clock() > time,
+            };
+            if is_beyond {
+                break;
+            }
+            last = Some(state.clone());
+        }
+        let reached = match (at, &last) {
+            (At::Seq(seq), Some(state)) => state.entries() == seq,
+            (At::Time(_), Some(_)) => true,
+            (_, None) => false,
+        };
+        last.filter(|_| reached).ok_or_else(|| {
+            Failure::new(
+                Exit::Refused,
+                "history.no-such-point",
+                "the ledger has no state at that point: it is before the founding or after the \
+                 last entry",
+            )
+        })
+    }
+
+    /// The time for the next entries of `node`.
+    pub fn write_time(&self, node: &Node<FileLedger>) -> Result<Timestamp, Failure> {
+        match self.global.now {
+            // The rules refuse a time before the head.
+            Some(now) => Ok(now),
+            None => Ok(node.timestamp(system_time())?),
+        }
+    }
+
+    /// Decides a command and records what follows.
+    pub fn submit(
+        &self,
+        node: &mut Node<FileLedger>,
+        command: &Command,
+    ) -> Result<Vec<Recorded>, Failure> {
+        let at = self.write_time(node)?;
+        Ok(node.submit(command, at)?)
+    }
+
+    /// Loads a key from the user's key directory, and its journal.
+    pub fn signer(&self, name: &str) -> Result<Signer, Failure> {
+        let key = self
+            .keys
+            .load(name, || self.passphrase(&format!("Passphrase of {name}: ")))?;
+        let journal = SigningJournal::open(self.keys.dir(), key.public_key())?;
+        Ok(Signer { key, journal })
+    }
+
+    /// A passphrase from the file that was named, or from the user.
+    pub fn passphrase(&self, prompt: &str) -> io::Result<Option<Zeroizing<String>>> {
+        if let Some(path) = &self.global.passphrase_file {
+            let text = Zeroizing::new(fs::read_to_string(path)?);
+            let first = text.lines().next().unwrap_or_default().to_owned();
+            return Ok(Some(Zeroizing::new(first)));
+        }
+        if self.global.no_input || !io::stdin().is_terminal() {
+            return Ok(None);
+        }
+        rpassword::prompt_password(prompt)
+            .map(Zeroizing::new)
+            .map(Some)
+    }
+}
+
+impl Signer {
+    /// The node that this key belongs to in `state`, or the one that it would found.
+    pub fn node_id(&self, state: &State) -> NodeId {
+        state
+            .registry()
+            .iter()
+            .find(|(_, node)| node.key() == self.key.public_key())
+            .map_or_else(|| self.key.node_id(), |(id, _)| id)
+    }
+}
+
+fn default_key_dir() -> Result<PathBuf, Failure> {
+    let strategy = etcetera::choose_base_strategy().map_err(|error| {
+        Failure::new(Exit::Failure, "key.no-home", error.to_string())
+            .hint("name a key directory with --keys DIR")
+    })?;
+    Ok(strategy.data_dir().join("althing").join("keys"))
+}
+
+/// The machine's clock. A clock before 1970 or after 9999 reads as that bound.
+fn system_time() -> Timestamp {
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since_epoch.as_micros())
+        .ok()
+        .and_then(Timestamp::from_micros)
+        .unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,38 @@
+//! Fixtures and strategies for tests, ours and those of programs that build on this library.
+//!
+//! Behind the feature `testing`. Everything here is deterministic: keys come from seeds, ids from
+//! a counter, time from a logical clock. Whatever goes wrong in a fixture panics.
+//!
+//! | to | use |
+//! | --- | --- |
+//! | set up a ledger and drive it step by step | [`Assembly`] |
+//! | say what is proposed | [`actions`] |
+//! | sign as a node | [`Signer`] |
+//! | run many histories quickly | [`StandInVerifier`], [`History`] |
+//! | generate electorates, policies and histories | [`strategies`] |
+//! | damage a ledger | [`Tampering`] |
+//!
+//! ```
+//! use althing::governance::ballot::Decision::Approve;
+//! use althing::governance::state::proposal::Status;
+//! use althing::testing::{Assembly, actions};
+//!
+//! let mut assembly = Assembly::of(&[1, 1, 1]);
+//! let proposal = assembly.propose(0, actions::authorize_model("triage"));
+//! assembly.vote(0, proposal, Approve);
+//! assembly.vote(1, proposal, Approve);
+//! assert_eq!(assembly.status(proposal), Status::Executed);
+//! assert_eq!(assembly.replay().state.hash(), assembly.state().hash());
+//! ```
+
+pub mod actions;
+mod assembly;
+mod history;
+mod signer;
+pub mod strategies;
+mod tampering;
+
+pub use assembly::{Assembly, founding, genesis, prediction};
+pub use history::{History, Matter, Played, Step};
+pub use signer::{Signatures, Signer, StandInVerifier};
+pub use tampering::Tampering;

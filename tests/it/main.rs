@@ -1,0 +1,27 @@
+//! Everything that is tested from outside the library.
+//!
+//! One binary, one module a subject: a single link, and the tests of all subjects run in parallel.
+
+mod architecture;
+mod bytes;
+mod forgery;
+mod holes;
+mod invariants;
+mod lifecycle;
+mod order;
+mod refusals;
+mod replaying;
+mod tally;
+
+use proptest::test_runner::{Config, FileFailurePersistence};
+
+/// A proptest configuration whose regressions land in `proptest-regressions/` at the top.
+fn config(cases: u32) -> Config {
+    Config {
+        cases,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(
+            "proptest-regressions/it.txt",
+        ))),
+        ..Config::default()
+    }
+}
