@@ -58,9 +58,9 @@ fn during_the_vote() -> Outcome {
 
 /// Submits evidence that was recorded already, then checks it as a stranger would.
 fn check_evidence(group: &mut Group) -> Outcome {
-    let mut replayed = althing::chain::lines::LineReader::new(group.node.ledger().bytes());
+    let mut lines = althing::chain::lines::LineReader::new(group.node.ledger().bytes());
     let mut found = None;
-    while let Some(line) = replayed.next_line()? {
+    while let Some(line) = lines.next_line()? {
         let line = althing::chain::line::Line::decode(line.bytes)?;
         if let Event::ByzantineDetected(detected) = Event::decode(line.operation, line.data)? {
             found = Some((line.seq, detected));

@@ -3,10 +3,16 @@
 //! One node writes; the workers share it behind a mutex. Run with
 //! `cargo run --example embed_in_a_service`.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a service has a clock, threads and files; the rules do not"
+)]
+
 mod shared;
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -40,14 +46,18 @@ impl Service {
         Ok(Self { node })
     }
 
-    fn node(&self) -> MutexGuard<'_, Node<FileLedger>> {
-        // A node's state never runs ahead of its ledger, so a panic elsewhere leaves it sound.
-        self.node.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The node, once no other worker uses it.
+    ///
+    /// A worker that panicked in the middle of something may have left the node anywhere: the
+    /// service has to start again then.
+    fn node(&self) -> Outcome<MutexGuard<'_, Node<FileLedger>>> {
+        let node = self.node.lock();
+        node.map_err(|_| "a worker panicked while it held the node".into())
     }
 
     fn may_run(&self, model: &Subject) -> Outcome<bool> {
         let context = CheckContext::default();
-        let node = self.node();
+        let node = self.node()?;
         let authorizations = node.state().authorizations();
         let outcome = authorizations.check(AuthorizationKind::Model, model, &context, now()?);
         Ok(outcome.is_allowed())
@@ -59,7 +69,7 @@ impl Service {
             .into_iter()
             .map(Command::RecordPrediction)
             .collect();
-        let mut node = self.node();
+        let mut node = self.node()?;
         // Never before the last entry, and never far ahead of this machine's clock.
         let at = node.timestamp(now()?)?;
         Ok(node.submit_all(&commands, at)?.len())
@@ -73,7 +83,7 @@ fn main() -> Outcome {
     set_up(&path, &model)?;
 
     let service = Service::start(&path)?;
-    println!("Started at entry {}.", service.node().head());
+    println!("Started at entry {}.", service.node()?.head());
 
     println!("A second writer is turned away while this one runs:");
     match Node::open_dir(&path, Wait::No) {
@@ -83,13 +93,13 @@ fn main() -> Outcome {
 
     let recorded = run_workers(&service, &model)?;
     println!("{WORKERS} workers recorded {recorded} predictions.");
-    let before = service.node().state().hash();
+    let before = service.node()?.state().hash();
     drop(service);
 
     let service = Service::start(&path)?;
-    println!("Restarted at entry {}.", service.node().head());
-    println!("{:?}", service.node().state().predictions().of(&model));
-    assert_eq!(service.node().state().hash(), before);
+    println!("Restarted at entry {}.", service.node()?.head());
+    println!("{:?}", service.node()?.state().predictions().of(&model));
+    assert_eq!(service.node()?.state().hash(), before);
     println!("The state hash is as before: {before}");
     Ok(())
 }

@@ -11,7 +11,7 @@ use althing::governance::digest::Digest;
 use althing::governance::id::Subject;
 use althing::governance::label::Label;
 use althing::governance::policy::Policy;
-use althing::governance::prediction::{OutputSummary, Prediction, PredictionVerdict};
+use althing::governance::prediction::{Figures, OutputSummary, Prediction, PredictionVerdict};
 use althing::governance::proposal::{Action, GrantTerms};
 use althing::governance::scope::CheckContext;
 use althing::governance::{Command, Event};
@@ -64,7 +64,7 @@ fn record(group: &mut Group, model: &Subject, request: &str, confidence: &str) -
         input_digest: Digest::of(format!("the input of {request}").as_bytes()),
         model: model.clone(),
         model_version: "3.0.1".parse()?,
-        output_summary: OutputSummary::new(vec![(name, figure)])?,
+        output_summary: OutputSummary::new(Figures(vec![(name, figure)]))?,
         recorder: Some("worker-1".parse()?),
         request_id: Some(request.parse()?),
         user_id: None,
