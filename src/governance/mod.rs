@@ -20,6 +20,7 @@ pub mod canonical;
 pub mod command;
 pub mod consequence;
 pub mod decide;
+pub mod delegation;
 pub mod digest;
 pub mod display_text;
 pub mod event;

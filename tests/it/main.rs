@@ -4,9 +4,12 @@
 
 mod architecture;
 mod bytes;
+mod delegation;
 mod forgery;
+mod freeze;
 mod holes;
 mod invariants;
+mod keys;
 mod lifecycle;
 mod order;
 mod refusals;

@@ -14,7 +14,7 @@ use crate::governance::id::{GrantId, Subject};
 use crate::governance::kind::AuthorizationKind;
 use crate::governance::scope::{CheckContext, Scope};
 use crate::governance::state::State;
-use crate::governance::state::authorization::{CheckReason, Grant, GrantStatus};
+use crate::governance::state::authorization::{CheckReason, GrantStatus};
 use crate::governance::time::Timestamp;
 
 /// Ask who is authorized.
@@ -65,6 +65,7 @@ pub struct GrantView {
     subject: Subject,
     kind: AuthorizationKind,
     status: GrantStatus,
+    parent: Option<GrantId>,
     scope: Scope,
     not_before: Option<Timestamp>,
     expires_at: Option<Timestamp>,
@@ -73,19 +74,21 @@ pub struct GrantView {
 }
 
 impl GrantView {
-    fn of(id: GrantId, grant: &Grant, at: Timestamp) -> Self {
+    fn of(id: GrantId, state: &State, at: Timestamp) -> Option<Self> {
+        let grant = state.authorizations().get(id)?;
         let terms = grant.terms();
-        Self {
+        Some(Self {
             id,
             subject: terms.subject.clone(),
             kind: grant.kind(),
-            status: grant.status(at),
+            status: state.authorizations().status(id, at)?,
+            parent: grant.parent(),
             scope: terms.scope.clone(),
             not_before: terms.not_before,
             expires_at: terms.expires_at,
             granted_seq: grant.granted_seq(),
             granted_at: grant.granted_at(),
-        }
+        })
     }
 }
 
@@ -94,7 +97,7 @@ pub fn views(state: &State, at: Timestamp) -> Vec<GrantView> {
     state
         .authorizations()
         .iter()
-        .map(|(id, grant)| GrantView::of(id, grant, at))
+        .filter_map(|(id, _)| GrantView::of(id, state, at))
         .collect()
 }
 
@@ -227,10 +230,10 @@ fn check(check: &Check, session: &Session, output: &Output) -> Result<Exit, Fail
     let (state, at) = session.read_at(check.at)?;
     let authorizations = state.authorizations();
     let outcome = authorizations.check(check.kind, &check.subject, &context, at);
-    let grants = outcome.grants.iter().filter_map(|id| {
-        let grant = authorizations.get(*id)?;
-        Some(GrantView::of(*id, grant, at))
-    });
+    let grants = outcome
+        .grants
+        .iter()
+        .filter_map(|id| GrantView::of(*id, &state, at));
     let allowed = outcome.is_allowed();
     output.report(&CheckReport {
         allowed,

@@ -16,6 +16,7 @@ pub mod predict;
 pub mod proposal;
 pub mod propose;
 pub mod replay;
+pub mod rotate_key;
 pub mod submit;
 pub mod verify;
 pub mod vote;

@@ -165,10 +165,10 @@ struct ProposalView {
 }
 
 impl ProposalView {
-    fn of(proposal: &ProposalState, state: &State) -> Self {
+    fn of(proposal: &ProposalState, state: &State, at: Timestamp) -> Self {
         let content = proposal.content();
-        let window = proposal
-            .execution_window()
+        let window = state
+            .execution_window(proposal, at)
             .filter(|_| proposal.status() == Status::Queued);
         let members = || {
             proposal
@@ -345,7 +345,8 @@ pub fn run(command: &ProposalCommand, session: &Session, output: &Output) -> Res
         }
         ProposalCommand::Show(show) => {
             let proposal = resolve::proposal(&state, &show.proposal)?;
-            output.report(&ProposalView::of(proposal, &state))?;
+            let at = session.now().max(state.clock());
+            output.report(&ProposalView::of(proposal, &state, at))?;
         }
     }
     Ok(Exit::Ok)
