@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::authorization::scope_text;
+use super::authorization::{scope_text, verdict};
 use super::proposal::describe;
 use crate::cli::output::Report;
 use crate::cli::style::{bad, bold, dim, escaped, good};
@@ -57,19 +57,8 @@ impl Report for WhyReport {
     const SCHEMA: &'static str = "althing.authorization-why/1";
 
     fn text(&self) -> String {
-        let answer = if self.allowed {
-            good("allowed")
-        } else {
-            bad("denied")
-        };
         let mut tree = Tree::default();
-        tree.line(&format!(
-            "{}: {} {} ({})",
-            bold(&answer),
-            self.kind,
-            self.subject,
-            self.reason.name()
-        ));
+        tree.line(&verdict(self.kind, &self.subject, self.reason));
         tree.line(&dim(&format!(
             "as of {}, entry {}",
             self.at, self.as_of_seq
