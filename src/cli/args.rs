@@ -101,6 +101,8 @@ pub enum Command {
     Execute(commands::lifecycle::Target),
     /// Take your own proposal back.
     Withdraw(commands::withdraw::Withdraw),
+    /// Change your node's key.
+    RotateKey(commands::rotate_key::RotateKey),
     /// Record statements that were signed elsewhere.
     Submit(commands::submit::Submit),
     /// Look at proposals.

@@ -125,6 +125,27 @@ impl AuditView {
             Event::DecisionOverturned(overturned) => {
                 Self::of_proposal(overturned.proposal_id, names, "by evidence")
             }
+            Event::FreezeImposed(imposed) => {
+                let what = format!("until {}", imposed.until);
+                Self::of_proposal(imposed.proposal_id, names, &what)
+            }
+            Event::FreezeLifted(lifted) => {
+                let what = format!("{} ended", plural(lifted.freezes.len(), "freeze"));
+                Self::of_proposal(lifted.proposal_id, names, &what)
+            }
+            Event::KeyRotated(signed) => Self {
+                actor: Some(signed.content().new_key.node),
+                summary: format!("{} by itself", names.node(signed.content().new_key.node)),
+                ..Self::default()
+            },
+            Event::KeyReplaced(replaced) => Self {
+                actor: Some(replaced.node),
+                ..Self::of_proposal(replaced.proposal_id, names, &names.node(replaced.node))
+            },
+            Event::NodeReinstated(reinstated) => Self {
+                actor: Some(reinstated.node),
+                ..Self::of_proposal(reinstated.proposal_id, names, &names.node(reinstated.node))
+            },
             Event::PolicyUpdated(updated) => {
                 Self::of_proposal(updated.proposal_id, names, "in force from now on")
             }

@@ -92,6 +92,7 @@ fn run(args: Args, output: &Output) -> Result<Exit, Failure> {
         Command::Close(close) => commands::lifecycle::close(&close, &session, output),
         Command::Execute(execute) => commands::lifecycle::execute(&execute, &session, output),
         Command::Withdraw(withdraw) => commands::withdraw::run(&withdraw, &session, output),
+        Command::RotateKey(rotate) => commands::rotate_key::run(&rotate, &session, output),
         Command::Submit(submit) => commands::submit::run(&submit, &session, output),
         Command::Proposal(proposal) => commands::proposal::run(&proposal, &session, output),
         Command::Node(node) => commands::node::run(&node, &session, output),

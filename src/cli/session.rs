@@ -144,6 +144,23 @@ impl Session {
         Ok(replay(self.open_reader()?.reader(), &MlDsaVerifier)?)
     }
 
+    /// Replays the ledger as it was known at an entry, with the time to judge at: what was known
+    /// then of what held at another time.
+    pub fn read_as_known(&self, known_at: Option<u64>, at: Option<At>) -> Result<Moment, Failure> {
+        let Some(seq) = known_at else {
+            return self.read_at(at);
+        };
+        let known = self.read_at(Some(At::Seq(seq)))?;
+        match at {
+            None => Ok(known),
+            Some(At::Time(time)) => Ok(Moment { at: time, ..known }),
+            Some(At::Seq(_)) => Err(Failure::usage(
+                "history.two-entries",
+                "--as-known-at names an entry already: give --at a time",
+            )),
+        }
+    }
+
     /// Replays the ledger up to a point.
     pub fn read_at(&self, at: Option<At>) -> Result<Moment, Failure> {
         let Some(at) = at else {

@@ -140,6 +140,7 @@ fn parse(text: &str) -> Result<(String, Command), String> {
         "althing/proposal/v1" => Command::Propose(signed(&envelope)?),
         "althing/ballot/v1" => Command::Vote(signed(&envelope)?),
         "althing/withdrawal/v1" => Command::Withdraw(signed(&envelope)?),
+        "althing/rotation/v1" => Command::RotateKey(signed(&envelope)?),
         EQUIVOCATION => Command::SubmitEvidence(Equivocation {
             first: member(envelope.first, "first")?,
             second: member(envelope.second, "second")?,
@@ -147,7 +148,7 @@ fn parse(text: &str) -> Result<(String, Command), String> {
         other => {
             return Err(format!(
                 "expected a type of althing/proposal/v1, althing/ballot/v1, \
-                 althing/withdrawal/v1 or {EQUIVOCATION}, found {other:?}"
+                 althing/withdrawal/v1, althing/rotation/v1 or {EQUIVOCATION}, found {other:?}"
             ));
         }
     };

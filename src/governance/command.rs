@@ -5,7 +5,7 @@ use super::event::{Event, RecoveryRecorded};
 use super::evidence::Equivocation;
 use super::id::ProposalId;
 use super::prediction::Prediction;
-use super::proposal::{Proposal, Withdrawal};
+use super::proposal::{Proposal, Rotation, Withdrawal};
 use super::statement::Signed;
 
 /// Something that somebody wants to happen.
@@ -17,6 +17,8 @@ pub enum Command {
     Vote(Signed<Ballot>),
     /// Withdraw one's own proposal.
     Withdraw(Signed<Withdrawal>),
+    /// Change one's own key.
+    RotateKey(Signed<Rotation>),
     /// Judge a proposal whose deadline has come. Anyone may; there is no discretion.
     Close(ProposalId),
     /// Carry out a decision whose timelock is over. Anyone may; there is no discretion.
@@ -57,6 +59,11 @@ impl Command {
             Event::AuthorizationGranted(granted) => Some(Self::Execute(granted.grant_id)),
             Event::AuthorizationRevoked(revoked) => Some(Self::Execute(revoked.proposal_id)),
             Event::NodeRemoved(removed) => Some(Self::Execute(removed.proposal_id)),
+            Event::KeyRotated(rotation) => Some(Self::RotateKey(rotation.clone())),
+            Event::FreezeImposed(imposed) => Some(Self::Execute(imposed.proposal_id)),
+            Event::FreezeLifted(lifted) => Some(Self::Execute(lifted.proposal_id)),
+            Event::KeyReplaced(replaced) => Some(Self::Execute(replaced.proposal_id)),
+            Event::NodeReinstated(reinstated) => Some(Self::Execute(reinstated.proposal_id)),
             Event::PolicyUpdated(updated) => Some(Self::Execute(updated.proposal_id)),
             Event::ProposalFailed(failed) => Some(Self::Execute(failed.proposal_id)),
             Event::ProposalSuperseded(superseded) => Some(Self::Execute(superseded.proposal_id)),

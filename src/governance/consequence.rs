@@ -3,19 +3,24 @@
 //! Specification, "Determinism": after every cause the undecided proposals are evaluated in the
 //! order in which they were opened, to a fixpoint.
 
-use super::decide::check_policy;
+use super::decide::{MORE_THAN_TWO_THIRDS, check_policy};
+use super::delegation;
 use super::event::{
     AdmittedBy, AuthorizationGranted, AuthorizationRevoked, Conditions, ConsensusReached,
-    DecisionOverturned, Event, FailureReason, NodeAdded, NodeRemoved, PolicyUpdated,
-    ProposalFailed, ProposalSuperseded, SupersededBy, Timing,
+    DecisionOverturned, Event, FailureReason, FreezeImposed, FreezeLifted, KeyReplaced, NodeAdded,
+    NodeReinstated, NodeRemoved, PolicyUpdated, ProposalFailed, ProposalSuperseded, SupersededBy,
+    Timing,
 };
-use super::id::NodeId;
+use super::id::{NodeId, ProposalId};
 use super::kind::AuthorizationKind;
 use super::policy::{Policy, Rule};
-use super::proposal::{Action, GrantTerms, NewNode, RevocationTerms};
+use super::proposal::{
+    Action, DelegationTerms, FreezeTarget, GrantTerms, NewKey, NewNode, RevocationTerms,
+};
 use super::state::State;
+use super::state::authorization::Authorizations;
 use super::state::proposal::{ProposalState, Status};
-use super::state::registry::{NodeStatus, Registry};
+use super::state::registry::{Node, NodeStatus, Registry};
 use super::tally::{Judgement, Standing, Tally, judge_early, stands};
 use super::time::Timestamp;
 use super::weight::TotalWeight;
@@ -69,6 +74,19 @@ fn supersession(state: &State) -> Option<Event> {
         .pending_grants()
         .find(|(proposal, kind)| is_revoked_since(state, proposal, *kind))
         .map(|(proposal, _)| superseded(proposal, SupersededBy::Revocation))
+        .or_else(|| reinstatement_overtaken(state))
+}
+
+/// New evidence against a node overtakes a proposal to reinstate it.
+fn reinstatement_overtaken(state: &State) -> Option<Event> {
+    state
+        .proposals()
+        .pending_reinstatements()
+        .find(|(proposal, node)| {
+            let mut evidence = state.evidence().filter(|(accused, ..)| accused == node);
+            evidence.any(|(_, _, record)| record.seq > proposal.seq())
+        })
+        .map(|(proposal, _)| superseded(proposal, SupersededBy::Evidence))
 }
 
 fn is_revoked_since(state: &State, proposal: &ProposalState, kind: AuthorizationKind) -> bool {
@@ -148,24 +166,20 @@ pub(super) fn effect(state: &State, proposal: &ProposalState, at: Timestamp) -> 
         return superseded(proposal, SupersededBy::EpochChanged);
     }
     let outcome = match &proposal.content().action {
-        Action::AuthorizeModel(terms) => {
-            grant(state, proposal, AuthorizationKind::Model, terms, at)
+        Action::AuthorizeModel(terms) | Action::AuthorizeAgent(terms) => {
+            grant(state, proposal, terms, at)
         }
-        Action::AuthorizeAgent(terms) => {
-            grant(state, proposal, AuthorizationKind::Agent, terms, at)
-        }
-        Action::RevokeModel(terms) => Ok(revoke(state, proposal, AuthorizationKind::Model, terms)),
-        Action::RevokeAgent(terms) => Ok(revoke(state, proposal, AuthorizationKind::Agent, terms)),
+        Action::Delegation(delegation) => delegate(state, proposal, delegation, at),
+        Action::RevokeModel(terms)
+        | Action::RevokeAgent(terms)
+        | Action::RevokeDelegation(terms) => Ok(revoke(state, proposal, terms)),
         Action::UpdatePolicy { policy } => update_policy(state.policy(), proposal, policy),
         Action::AddNode(new) => add_node(state.registry(), proposal, new),
         Action::RemoveNode { node } => remove_node(state.registry(), proposal, *node),
-        // Kinds that are not in force are never opened.
-        Action::EmergencyFreeze { .. }
-        | Action::Delegation(_)
-        | Action::LiftFreeze { .. }
-        | Action::ReinstateNode(_)
-        | Action::ReplaceKey(_)
-        | Action::RevokeDelegation(_) => Err(FailureReason::NotInForce),
+        Action::EmergencyFreeze { target, until } => freeze(state, proposal, target, *until, at),
+        Action::LiftFreeze { target } => lift(state, proposal, target, at),
+        Action::ReinstateNode(new) => reinstate(state.registry(), proposal, new),
+        Action::ReplaceKey(new) => replace_key(state.registry(), proposal, new),
     };
     outcome.unwrap_or_else(|reason| {
         Event::ProposalFailed(ProposalFailed {
@@ -178,29 +192,47 @@ pub(super) fn effect(state: &State, proposal: &ProposalState, at: Timestamp) -> 
 fn grant(
     state: &State,
     proposal: &ProposalState,
-    kind: AuthorizationKind,
     terms: &GrantTerms,
     at: Timestamp,
 ) -> Result<Event, FailureReason> {
+    let action = &proposal.content().action;
+    // Only kinds that grant something come here.
+    let (kind, _) = action.grants().ok_or(FailureReason::Expired)?;
     if is_revoked_since(state, proposal, kind) {
         return Ok(superseded(proposal, SupersededBy::Revocation));
     }
     if terms.expires_at.is_some_and(|expires_at| expires_at <= at) {
         return Err(FailureReason::Expired);
     }
+    let grants = state.authorizations().unrevoked(kind, &terms.subject);
+    if grants.len() >= Authorizations::MAX_GRANTS {
+        return Err(FailureReason::TooManyGrants);
+    }
     Ok(Event::AuthorizationGranted(AuthorizationGranted {
         grant_id: proposal.id(),
         kind,
+        parent: action.parent(),
         terms: terms.clone(),
     }))
 }
 
-fn revoke(
+fn delegate(
     state: &State,
     proposal: &ProposalState,
-    kind: AuthorizationKind,
-    terms: &RevocationTerms,
-) -> Event {
+    delegation: &DelegationTerms,
+    at: Timestamp,
+) -> Result<Event, FailureReason> {
+    delegation::check(state.authorizations(), state.policy(), delegation, at)
+        .map_err(|_| FailureReason::Parent)?;
+    grant(state, proposal, &delegation.terms, at)
+}
+
+fn revoke(state: &State, proposal: &ProposalState, terms: &RevocationTerms) -> Event {
+    let kind = proposal
+        .content()
+        .action
+        .revokes()
+        .map_or(AuthorizationKind::Model, |(kind, _)| kind);
     let unrevoked = state.authorizations().unrevoked(kind, &terms.subject);
     let ended = match terms.grant_id {
         Some(one) => unrevoked
@@ -215,6 +247,92 @@ fn revoke(
         proposal_id: proposal.id(),
         subject: terms.subject.clone(),
     })
+}
+
+fn freeze(
+    state: &State,
+    proposal: &ProposalState,
+    target: &FreezeTarget,
+    until: Timestamp,
+    at: Timestamp,
+) -> Result<Event, FailureReason> {
+    if until <= at {
+        return Err(FailureReason::FreezeOver);
+    }
+    // Another freeze may have come in between since this one was opened.
+    let tally = proposal.tally();
+    let two_thirds =
+        MORE_THAN_TWO_THIRDS.is_some_and(|share| share.exceeded_by(tally.approve(), tally.total()));
+    let freezes = state.authorizations().freezes();
+    if freezes.needs_two_thirds(target, at) && !two_thirds {
+        return Err(FailureReason::FreezeTooSoon);
+    }
+    Ok(Event::FreezeImposed(FreezeImposed {
+        proposal_id: proposal.id(),
+        target: target.clone(),
+        until,
+    }))
+}
+
+fn lift(
+    state: &State,
+    proposal: &ProposalState,
+    target: &FreezeTarget,
+    at: Timestamp,
+) -> Result<Event, FailureReason> {
+    let freezes = state.authorizations().freezes();
+    let ended: Vec<ProposalId> = freezes
+        .on(at)
+        .filter(|(_, freeze)| freeze.target() == target)
+        .map(|(id, _)| id)
+        .collect();
+    if ended.is_empty() {
+        return Err(FailureReason::NotFrozen);
+    }
+    Ok(Event::FreezeLifted(FreezeLifted {
+        freezes: ended,
+        proposal_id: proposal.id(),
+    }))
+}
+
+fn reinstate(
+    registry: &Registry,
+    proposal: &ProposalState,
+    new: &NewKey,
+) -> Result<Event, FailureReason> {
+    let node = registry
+        .get(new.node)
+        .filter(|node| node.status() == NodeStatus::Suspended)
+        .ok_or(FailureReason::NotSuspended)?;
+    if registry.knows_key(&new.key) {
+        return Err(FailureReason::AlreadyRegistered);
+    }
+    if registry.weight_with(node.weight()).is_none() {
+        return Err(FailureReason::WeightOverflow);
+    }
+    Ok(Event::NodeReinstated(NodeReinstated {
+        key: new.key.clone(),
+        node: new.node,
+        proposal_id: proposal.id(),
+    }))
+}
+
+fn replace_key(
+    registry: &Registry,
+    proposal: &ProposalState,
+    new: &NewKey,
+) -> Result<Event, FailureReason> {
+    if !registry.get(new.node).is_some_and(Node::is_active) {
+        return Err(FailureReason::NotActive);
+    }
+    if registry.knows_key(&new.key) {
+        return Err(FailureReason::AlreadyRegistered);
+    }
+    Ok(Event::KeyReplaced(KeyReplaced {
+        key: new.key.clone(),
+        node: new.node,
+        proposal_id: proposal.id(),
+    }))
 }
 
 fn update_policy(

@@ -17,7 +17,7 @@ use super::kind::AuthorizationKind;
 use super::label::Name;
 use super::policy::Policy;
 use super::prediction::{Prediction, PredictionVerdict};
-use super::proposal::{GrantTerms, Proposal, Withdrawal};
+use super::proposal::{FreezeTarget, GrantTerms, Proposal, Rotation, Withdrawal};
 use super::statement::{Signed, Statement};
 use super::tally::{Reason, Verdict};
 use super::time::Timestamp;
@@ -110,6 +110,16 @@ events! {
     AuthorizationGranted(AuthorizationGranted) = "authorization_granted", Numbers::Integers;
     /// A subject's grants ended.
     AuthorizationRevoked(AuthorizationRevoked) = "authorization_revoked", Numbers::Integers;
+    /// Authorizations were suspended for a while.
+    FreezeImposed(FreezeImposed) = "freeze_imposed", Numbers::Integers;
+    /// A freeze ended early.
+    FreezeLifted(FreezeLifted) = "freeze_lifted", Numbers::Integers;
+    /// A node changed its own key.
+    KeyRotated(KeyRotated) = "key_rotated", Numbers::Integers;
+    /// A node that lost its key got another one by a passed proposal.
+    KeyReplaced(KeyReplaced) = "key_replaced", Numbers::Integers;
+    /// A suspended node takes part again, with a new key, by a passed proposal.
+    NodeReinstated(NodeReinstated) = "node_reinstated", Numbers::Integers;
     /// The policy changed.
     PolicyUpdated(PolicyUpdated) = "policy_updated", Numbers::Integers;
     /// A model made a prediction.
@@ -256,6 +266,8 @@ pub enum SupersededBy {
     EpochChanged,
     /// The subject's grants were revoked since it was opened.
     Revocation,
+    /// New evidence against the node came up since it was opened.
+    Evidence,
 }
 
 /// Content of `proposal_failed`.
@@ -284,10 +296,23 @@ pub enum FailureReason {
     NotRegistered,
     /// The grant's expiry had passed when it was to be given.
     Expired,
+    /// The subject has as many grants as one may have.
+    TooManyGrants,
     /// The policy can't stand.
     Policy,
-    /// The kind has no effect in this version.
-    NotInForce,
+    /// The freeze would be over.
+    FreezeOver,
+    /// A freeze on an overlapping scope is on, or ended too recently, and no more than two thirds
+    /// of all weight approved this one.
+    FreezeTooSoon,
+    /// There is no such freeze to lift.
+    NotFrozen,
+    /// The grant that would be passed on is not live, or no longer wide enough.
+    Parent,
+    /// The node is not suspended.
+    NotSuspended,
+    /// The node is not active.
+    NotActive,
 }
 
 /// Content of `proposal_lapsed`.
@@ -401,6 +426,13 @@ pub struct AuthorizationGranted {
     pub grant_id: GrantId,
     /// What is allowed.
     pub kind: AuthorizationKind,
+    /// The grant that a part of is passed on.
+    #[serde(
+        default,
+        deserialize_with = "super::text::present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub parent: Option<GrantId>,
     /// To whom, within which limits.
     pub terms: GrantTerms,
 }
@@ -417,6 +449,55 @@ pub struct AuthorizationRevoked {
     pub proposal_id: ProposalId,
     /// Whose grants ended.
     pub subject: Subject,
+}
+
+/// Content of `freeze_imposed`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FreezeImposed {
+    /// The proposal that imposed it.
+    pub proposal_id: ProposalId,
+    /// What is frozen.
+    pub target: FreezeTarget,
+    /// When it ends by itself.
+    pub until: Timestamp,
+}
+
+/// Content of `freeze_lifted`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FreezeLifted {
+    /// The freezes that ended, by the proposals that imposed them.
+    pub freezes: Vec<ProposalId>,
+    /// The proposal that lifted them.
+    pub proposal_id: ProposalId,
+}
+
+/// Content of `key_rotated`: the signed rotation.
+pub type KeyRotated = Signed<Rotation>;
+
+/// Content of `key_replaced`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyReplaced {
+    /// The key from now on.
+    pub key: PublicKey,
+    /// The node.
+    pub node: NodeId,
+    /// The proposal that replaced it.
+    pub proposal_id: ProposalId,
+}
+
+/// Content of `node_reinstated`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeReinstated {
+    /// The key from now on.
+    pub key: PublicKey,
+    /// The node.
+    pub node: NodeId,
+    /// The proposal that reinstated it.
+    pub proposal_id: ProposalId,
 }
 
 /// Content of `policy_updated`.

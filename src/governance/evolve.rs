@@ -8,12 +8,14 @@ use super::decide::rules_for;
 use super::digest::Digest;
 use super::event::{
     AdmittedBy, AuthorizationGranted, AuthorizationRevoked, ByzantineDetected, ConsensusReached,
-    Event, NodeAdded, PolicyUpdated, PredictionRecorded, ProposalCreated, Recorded, Timing,
-    VoteCast,
+    Event, FreezeImposed, FreezeLifted, KeyReplaced, NodeAdded, NodeReinstated, PolicyUpdated,
+    PredictionRecorded, ProposalCreated, Recorded, Timing, VoteCast,
 };
 use super::id::{NodeId, ProposalId};
+use super::key::PublicKey;
 use super::kind::AuthorizationKind;
 use super::state::authorization::{Grant, Revoked};
+use super::state::freeze::Freeze;
 use super::state::proposal::{CastBallot, Decided, Member, ProposalState, Status};
 use super::state::registry::{Node, NodeStatus};
 use super::state::{EvidenceRecord, State};
@@ -58,6 +60,14 @@ impl State {
             Event::ByzantineDetected(detected) => self.byzantine_detected(detected, seq, at),
             Event::AuthorizationGranted(granted) => self.authorization_granted(granted, seq, at),
             Event::AuthorizationRevoked(revoked) => self.authorization_revoked(revoked, seq, at),
+            Event::FreezeImposed(imposed) => self.freeze_imposed(imposed, at),
+            Event::FreezeLifted(lifted) => self.freeze_lifted(lifted, at),
+            Event::KeyRotated(rotation) => {
+                let new = &rotation.content().new_key;
+                self.key_changed(new.node, &new.key, seq);
+            }
+            Event::KeyReplaced(replaced) => self.key_replaced(replaced, seq, at),
+            Event::NodeReinstated(reinstated) => self.node_reinstated(reinstated, seq, at),
             Event::PolicyUpdated(updated) => self.policy_updated(updated, at),
             Event::PredictionRecorded(recorded) => self.prediction_recorded(recorded),
             Event::RecoveryRecorded(_) => self.recoveries = self.recoveries.saturating_add(1),
@@ -92,9 +102,11 @@ impl State {
     }
 
     fn end(&mut self, proposal: ProposalId, status: Status, at: Timestamp) {
+        let seq = self.entries;
         self.update(proposal, |proposal| {
             proposal.status = status;
             proposal.ended_at = Some(at);
+            proposal.ended_seq = Some(seq);
         });
     }
 
@@ -108,6 +120,7 @@ impl State {
             name: added.name.clone(),
             weight: added.weight,
             key: added.key.clone(),
+            keys: Vec::new(),
             status: NodeStatus::Active,
             added_at: seq,
             votes: std::collections::BTreeSet::new(),
@@ -128,11 +141,54 @@ impl State {
         Arc::make_mut(&mut self.registry).retire(node, NodeStatus::Removed);
         self.advance_epoch();
         self.end(proposal, Status::Executed, at);
+        self.bar(node);
+    }
+
+    /// What a node has not cast so far it never will.
+    fn bar(&mut self, node: NodeId) {
         self.update_undecided(None, |proposal| {
             if proposal.member(node).map(Member::standing) == Some(Standing::Uncast) {
                 proposal.stand(node, Standing::Barred);
             }
         });
+    }
+
+    fn key_changed(&mut self, node: NodeId, key: &PublicKey, seq: u64) {
+        Arc::make_mut(&mut self.registry).change_key(node, key, seq);
+        self.advance_epoch();
+    }
+
+    /// A node with a replaced key votes only on proposals that are opened afterwards.
+    fn key_replaced(&mut self, replaced: &KeyReplaced, seq: u64, at: Timestamp) {
+        self.key_changed(replaced.node, &replaced.key, seq);
+        self.end(replaced.proposal_id, Status::Executed, at);
+        self.bar(replaced.node);
+    }
+
+    fn node_reinstated(&mut self, reinstated: &NodeReinstated, seq: u64, at: Timestamp) {
+        self.key_changed(reinstated.node, &reinstated.key, seq);
+        Arc::make_mut(&mut self.registry).reinstate(reinstated.node);
+        self.end(reinstated.proposal_id, Status::Executed, at);
+    }
+
+    fn freeze_imposed(&mut self, imposed: &FreezeImposed, at: Timestamp) {
+        let freeze = Freeze {
+            target: imposed.target.clone(),
+            from: at,
+            until: imposed.until,
+            lifted_at: None,
+        };
+        let authorizations = Arc::make_mut(&mut self.authorizations);
+        authorizations.freezes.impose(imposed.proposal_id, freeze);
+        self.end(imposed.proposal_id, Status::Executed, at);
+    }
+
+    fn freeze_lifted(&mut self, lifted: &FreezeLifted, at: Timestamp) {
+        let authorizations = Arc::make_mut(&mut self.authorizations);
+        for freeze in &lifted.freezes {
+            authorizations.freezes.lift(*freeze, at);
+        }
+        self.end(lifted.proposal_id, Status::Executed, at);
     }
 
     fn proposal_created(
@@ -152,7 +208,7 @@ impl State {
             (id, member)
         });
         let proposal = ProposalState {
-            rules: rules_for(&self.policy, &content.action),
+            rules: rules_for(self, &content.action, at),
             content,
             hash,
             seq,
@@ -166,6 +222,7 @@ impl State {
             status: Status::Voting,
             decided: None,
             ended_at: None,
+            ended_seq: None,
             tainted: false,
         };
         Arc::make_mut(&mut self.proposals).open(proposal);
@@ -188,25 +245,31 @@ impl State {
     }
 
     fn consensus_reached(&mut self, consensus: &ConsensusReached, seq: u64, at: Timestamp) {
+        let found = self.proposals.get(consensus.proposal_id);
+        let frozen = found.is_some_and(|proposal| self.is_held_by_freeze(proposal, at));
         self.update(consensus.proposal_id, |proposal| {
             proposal.decided = Some(Decided {
                 seq,
                 at,
                 early: consensus.timing == Timing::Early,
             });
-            let waits = proposal.timelock() > Seconds::ZERO;
+            let waits = frozen || proposal.timelock() > Seconds::ZERO;
             proposal.status = match consensus.decision {
                 Verdict::Passed if waits => Status::Queued,
                 Verdict::Passed => Status::Passed,
                 Verdict::Rejected => Status::Rejected,
                 Verdict::Expired => Status::Expired,
             };
-            proposal.ended_at = proposal.status.is_final().then_some(at);
+            if proposal.status.is_final() {
+                proposal.ended_at = Some(at);
+                proposal.ended_seq = Some(seq);
+            }
         });
     }
 
     /// The weight on the contradicted proposal turns Byzantine whatever became of the proposal; a
-    /// suspended node loses its voice on all others that are still undecided.
+    /// node that is suspended, or no longer there, loses its voice on all others that are still
+    /// undecided.
     fn byzantine_detected(&mut self, detected: &ByzantineDetected, seq: u64, at: Timestamp) {
         let node = detected.node;
         let record = EvidenceRecord {
@@ -219,11 +282,14 @@ impl State {
             proposal.stand(node, Standing::Byzantine);
             proposal.tainted |= proposal.status == Status::Executed;
         });
-        if !detected.suspended {
+        if detected.suspended {
+            Arc::make_mut(&mut self.registry).retire(node, NodeStatus::Suspended);
+            self.advance_epoch();
+        }
+        // The last active node is only flagged: its other ballots stand.
+        if self.registry.get(node).is_some_and(Node::is_active) {
             return;
         }
-        Arc::make_mut(&mut self.registry).retire(node, NodeStatus::Suspended);
-        self.advance_epoch();
         self.update_undecided(Some(detected.proposal_id), |proposal| {
             match proposal.member(node).map(Member::standing) {
                 None | Some(Standing::Byzantine | Standing::Barred) => {}
@@ -236,6 +302,7 @@ impl State {
     fn authorization_granted(&mut self, granted: &AuthorizationGranted, seq: u64, at: Timestamp) {
         let grant = Grant {
             kind: granted.kind,
+            parent: granted.parent,
             terms: granted.terms.clone(),
             granted_seq: seq,
             granted_at: at,

@@ -76,22 +76,6 @@ impl ProposalKind {
         }
     }
 
-    /// Whether the state machine carries this kind out yet. A proposal of a kind that is not in
-    /// force is refused rather than accepted without effect.
-    #[must_use]
-    pub const fn is_in_force(self) -> bool {
-        matches!(
-            self,
-            Self::AuthorizeModel
-                | Self::RevokeModel
-                | Self::AuthorizeAgent
-                | Self::RevokeAgent
-                | Self::UpdatePolicy
-                | Self::AddNode
-                | Self::RemoveNode
-        )
-    }
-
     /// Whether a decision of this kind depends on the membership, keys and policy at its opening,
     /// and is superseded where one of them has changed since.
     #[must_use]

@@ -189,10 +189,29 @@ pub struct NewNode {
 pub struct NewKey {
     /// The new key.
     pub key: PublicKey,
+    /// What its holder calls the key, which the proof of possession names.
+    pub key_name: Name,
     /// The node.
     pub node: NodeId,
     /// The new key's proof of possession.
     pub possession: Signature,
+}
+
+/// A node's change of its own key, signed by the key that it holds so far.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rotation {
+    /// The ledger that the rotation is for.
+    pub ledger: LedgerId,
+    /// The new key, with the proof that the node holds it.
+    pub new_key: NewKey,
+    /// When the node says it rotated.
+    pub rotated_at: Timestamp,
+}
+
+impl StatementContent for Rotation {
+    const DOMAIN: &'static str = "althing/rotation/v1";
+    const MAX_BYTES: usize = 16 * 1024;
 }
 
 /// What a freeze covers.
@@ -213,6 +232,26 @@ impl TryFrom<String> for FreezeTarget {
             return Ok(Self::Everything);
         }
         text.parse().map(Self::Subject)
+    }
+}
+
+impl FreezeTarget {
+    /// Whether `subject` is covered.
+    #[must_use]
+    pub fn covers(&self, subject: &Subject) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Subject(covered) => covered == subject,
+        }
+    }
+
+    /// Whether some subject is covered by both.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Subject(one), Self::Subject(two)) => one == two,
+            _ => true,
+        }
     }
 }
 
@@ -275,6 +314,15 @@ impl Action {
             Self::Delegation(DelegationTerms { terms, .. }) => {
                 Some((AuthorizationKind::Delegation, terms))
             }
+            _ => None,
+        }
+    }
+
+    /// The grant that the action passes a part of on.
+    #[must_use]
+    pub const fn parent(&self) -> Option<GrantId> {
+        match self {
+            Self::Delegation(terms) => Some(terms.parent),
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! Refusals: why the rules don't let a command happen. Every one has a stable code.
 
+use super::delegation::DelegationError;
 use super::id::{GrantId, NodeId, ProposalId, VoteId};
-use super::kind::ProposalKind;
 use super::policy::PolicyError;
 use super::time::Timestamp;
 
@@ -144,13 +144,6 @@ rejections! {
         /// The id.
         proposal: ProposalId,
     } = "proposal.duplicate-id", Rules, "a proposal with the id {proposal} exists already", hint None;
-    /// The kind has no effect yet.
-    KindNotInForce {
-        /// The kind.
-        kind: ProposalKind,
-    } = "proposal.kind-not-in-force", Rules,
-        "proposals of the kind {kind} are not in force in this version",
-        hint Some("a later version carries them out; nothing was recorded");
     /// Free-form parameters above 64 KiB.
     ParametersTooLarge {
         /// Their size in bytes.
@@ -171,6 +164,10 @@ rejections! {
     } = "grant.expiry-in-past", Rules, "the expiry {expires_at} is not in the future", hint None;
     /// The grant would never hold.
     EmptyPeriod = "grant.empty-period", Rules, "the expiry must lie after not-before", hint None;
+    /// The subject has as many grants as one may have.
+    TooManyGrants = "grant.too-many", Rules,
+        "the subject has 1000 grants of that kind already, which is as many as one may have",
+        hint Some("revoke some of them, those whose time is over among them");
     /// The node is or was registered.
     AlreadyRegistered {
         /// The node.
@@ -193,6 +190,35 @@ rejections! {
     } = "node.no-possession", Signature,
         "the proof that {node} holds its key does not verify",
         hint Some("use the file that `althing key export NAME --public` writes, unchanged");
+    /// The node is not suspended.
+    NodeNotSuspended {
+        /// The node.
+        node: NodeId,
+    } = "node.not-suspended", Rules, "{node} is not suspended", hint None;
+    /// The node does not take part.
+    NodeHasNoVote {
+        /// The node.
+        node: NodeId,
+    } = "node.has-no-vote", Rules, "{node} is suspended or removed: its key can't be replaced",
+        hint Some("a suspended node comes back with a new key by reinstate-node");
+    /// The end of a freeze is not in the future.
+    FreezeEndInPast {
+        /// The end asked for.
+        until: Timestamp,
+    } = "freeze.end-in-past", Rules, "the end {until} of the freeze is not in the future", hint None;
+    /// A freeze longer than the policy allows.
+    FreezeTooLong {
+        /// The latest end that the policy allows.
+        latest: Timestamp,
+    } = "freeze.too-long", Rules, "the policy allows a freeze until {latest} at most",
+        hint Some("a freeze ends by itself; propose another one if it is still needed then");
+    /// Nothing to lift.
+    NotFrozen = "freeze.not-frozen", Rules, "no freeze of exactly that target is on", hint None;
+    /// A part of a grant that can't be passed on.
+    Delegation {
+        /// Why not.
+        error: DelegationError,
+    } = "delegation.invalid", Rules, "the grant can't be passed on like that: {error}", hint None;
     /// No active node would be left.
     LastActiveNode = "node.last-active", Rules, "the last active node can't be removed", hint None;
 
@@ -291,6 +317,10 @@ rejections! {
         proposal: ProposalId,
     } = "execute.not-queued", Rules,
         "proposal {proposal} is not waiting to be executed", hint None;
+    /// The subject is frozen.
+    ExecuteFrozen = "execute.frozen", Rules,
+        "the subject is frozen: nothing is granted until the freeze ends",
+        hint Some("the time to execute it stretches by as long as the freeze lasts");
     /// The timelock is running.
     ExecuteBeforeTimelock {
         /// When it ends.
@@ -323,6 +353,9 @@ rejections! {
     /// The policy takes no predictions without a grant.
     PredictionUnauthorized = "prediction.unauthorized", Rules,
         "the model has no grant in force, and the policy refuses such predictions", hint None;
+    /// A duration above 2^53 − 1.
+    DurationTooLong = "prediction.duration", Rules,
+        "a duration is at most 9007199254740991 milliseconds", hint None;
     /// No such grant.
     UnknownGrant {
         /// The id.

@@ -148,6 +148,22 @@ impl Scope {
         self.0.is_empty()
     }
 
+    /// Whether this scope allows nothing that `wider` does not: it has every key of it, with a subset
+    /// of the values or at most the limit. Further keys only narrow.
+    #[must_use]
+    pub fn is_within(&self, wider: &Self) -> bool {
+        wider
+            .0
+            .iter()
+            .all(|(key, outer)| match (self.0.get(key), outer) {
+                (Some(Dimension::Values(inner)), Dimension::Values(outer)) => {
+                    inner.is_subset(outer)
+                }
+                (Some(Dimension::Limit(inner)), Dimension::Limit(outer)) => inner <= outer,
+                _ => false,
+            })
+    }
+
     /// Whether every set-valued key of this scope is in `context` with an allowed value.
     #[must_use]
     pub fn admits(&self, context: &CheckContext) -> bool {
@@ -310,6 +326,34 @@ mod tests {
                 "{scope_pairs:?} {context_pairs:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_narrower_scope_has_every_key_and_no_more_values() {
+        let outer = [
+            ("environment", "prod"),
+            ("environment", "test"),
+            ("max_rate_qps", "5"),
+        ];
+        for (inner, within) in [
+            (&outer[..], true),
+            (&outer[1..], true),
+            (&outer[..2], false),
+            (&outer[2..], false),
+            (&[("environment", "prod"), ("max_rate_qps", "6")][..], false),
+            (&[("environment", "dev"), ("max_rate_qps", "5")][..], false),
+            (
+                &[
+                    ("environment", "prod"),
+                    ("max_rate_qps", "4"),
+                    ("region", "eu"),
+                ][..],
+                true,
+            ),
+        ] {
+            assert_eq!(scope(inner).is_within(&scope(&outer)), within, "{inner:?}");
+        }
+        assert!(scope(&outer).is_within(&Scope::unrestricted()));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::governance::label::Prose;
 use crate::governance::policy::Policy;
 use crate::governance::possession::KeyPossession;
 use crate::governance::prediction::{OutputSummary, Prediction};
-use crate::governance::proposal::{Action, NewNode, Proposal, Withdrawal};
+use crate::governance::proposal::{Action, NewKey, NewNode, Proposal, Rotation, Withdrawal};
 use crate::governance::rejection::Rejection;
 use crate::governance::scope::CheckContext;
 use crate::governance::state::State;
@@ -101,7 +101,12 @@ pub struct Assembly<L = MemoryLedger> {
     signers: Vec<Signer>,
     now: Timestamp,
     ids: u128,
+    /// Further keys of signers that are nodes already.
+    new_keys: Vec<Signer>,
 }
+
+/// Signers from this number on are keys of nodes that had another one before.
+const FIRST_NEW_KEY: usize = 1_000;
 
 impl Assembly {
     /// Founders of these weights under the default policy, with stand-in signatures.
@@ -149,6 +154,7 @@ impl<L: Ledger> Assembly<L> {
                 .collect(),
             now,
             ids: 0,
+            new_keys: Vec::new(),
         }
     }
 
@@ -221,7 +227,7 @@ impl<L: Ledger> Assembly<L> {
         &self.signers[index]
     }
 
-    /// A node's id by its number.
+    /// A node's id by its number; it stays when the node's key changes.
     #[must_use]
     pub fn id(&self, index: usize) -> NodeId {
         self.signer(index).node()
@@ -251,10 +257,32 @@ impl<L: Ledger> Assembly<L> {
         Uuid::from_u128(self.ids)
     }
 
-    /// Signs `content` as the signer of a number, whoever the content claims to be.
+    /// Signs `content` with the present key of a node by its number, whoever the content claims to
+    /// be.
     #[must_use]
     pub fn sign<T: StatementContent>(&self, by: usize, content: T) -> Signed<T> {
-        self.signer(by).sign(content)
+        self.present_signer(self.signer(by)).sign(content)
+    }
+
+    /// The signer whose key the registry holds by now for the node that `first` was.
+    fn present_signer<'a>(&'a self, first: &'a Signer) -> &'a Signer {
+        let registered = self.state().registry().get(first.node());
+        registered
+            .and_then(|node| {
+                let mut others = self.new_keys.iter();
+                others.find(|signer| signer.key() == node.key())
+            })
+            .unwrap_or(first)
+    }
+
+    /// A rotation yet to be signed.
+    #[must_use]
+    pub fn rotation(&self, new_key: NewKey) -> Rotation {
+        Rotation {
+            ledger: self.state().ledger(),
+            new_key,
+            rotated_at: self.now,
+        }
     }
 
     /// A proposal yet to be signed.
@@ -340,6 +368,25 @@ impl<L: Ledger> Assembly<L> {
         };
         self.signers.push(signer);
         new
+    }
+
+    /// A key that nobody has used, with the proof that it is held, for a node that is registered.
+    ///
+    /// # Panics
+    /// Never: the names are well formed.
+    pub fn new_key(&mut self, node: NodeId) -> (Signer, NewKey) {
+        let number = self.new_keys.len();
+        let signer = Signer::nth(self.signatures, FIRST_NEW_KEY + number);
+        self.new_keys.push(signer.clone());
+        let name = format!("key-{number}");
+        let possession = KeyPossession::new(signer.key().clone(), &name).expect("a name");
+        let new = NewKey {
+            key: signer.key().clone(),
+            key_name: name.parse().expect("a name"),
+            node,
+            possession: signer.sign(possession).signature,
+        };
+        (signer, new)
     }
 
     /// Submits a command now.
@@ -471,14 +518,15 @@ impl<L: Ledger> Assembly<L> {
         self.accept(&Command::RecordPrediction(prediction(model)))
     }
 
-    /// The signer of a node.
+    /// The signer with the present key of a node.
     ///
     /// # Panics
     /// Where no signer is that node.
     #[must_use]
     pub fn signer_of(&self, node: NodeId) -> &Signer {
-        (self.signers.iter())
+        let first = (self.signers.iter())
             .find(|signer| signer.node() == node)
-            .expect("the node is one of the assembly's")
+            .expect("the node is one of the assembly's");
+        self.present_signer(first)
     }
 }

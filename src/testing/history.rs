@@ -7,12 +7,16 @@ use crate::governance::ballot::Decision;
 use crate::governance::command::Command;
 use crate::governance::digest::Digest;
 use crate::governance::event::RecoveryRecorded;
-use crate::governance::id::ProposalId;
+use crate::governance::id::{GrantId, NodeId, ProposalId};
 use crate::governance::kind::AuthorizationKind;
 use crate::governance::policy::Policy;
-use crate::governance::proposal::{Action, GrantTerms, RevocationTerms};
+use crate::governance::proposal::{
+    Action, DelegationTerms, FreezeTarget, GrantTerms, NewKey, RevocationTerms,
+};
 use crate::governance::rejection::Rejection;
 use crate::governance::scope::Scope;
+use crate::governance::state::freeze::Freeze;
+use crate::governance::state::registry::NodeStatus;
 use crate::governance::time::{Seconds, Timestamp};
 use crate::ledger::{Ledger, MemoryLedger};
 
@@ -41,6 +45,13 @@ pub enum Step {
     /// A node proposes something.
     Propose {
         /// Who.
+        by: usize,
+        /// What.
+        matter: Matter,
+    },
+    /// A node proposes something and everybody approves.
+    Agree {
+        /// Who proposes.
         by: usize,
         /// What.
         matter: Matter,
@@ -75,6 +86,11 @@ pub enum Step {
     Execute {
         /// Which proposal.
         proposal: usize,
+    },
+    /// A node changes its own key.
+    Rotate {
+        /// Who.
+        by: usize,
     },
     /// Somebody shows two contradictory ballots that were not cast.
     Accuse {
@@ -135,6 +151,40 @@ pub enum Matter {
     },
     /// The policy changes.
     UpdatePolicy(Box<Policy>),
+    /// A model, or everything, is frozen.
+    Freeze {
+        /// Which model; everything, where there is none.
+        model: Option<usize>,
+        /// For so many seconds from now on.
+        seconds: u64,
+    },
+    /// A freeze ends early.
+    LiftFreeze {
+        /// Which of those that are on.
+        freeze: usize,
+    },
+    /// An agent's newest grant is passed on.
+    Delegate {
+        /// Whose grant.
+        from: usize,
+        /// To whom.
+        to: usize,
+    },
+    /// A delegation ends.
+    RevokeDelegation {
+        /// Whose.
+        agent: usize,
+    },
+    /// A suspended node comes back.
+    Reinstate {
+        /// Which of those that are suspended.
+        node: usize,
+    },
+    /// A node gets another key.
+    ReplaceKey {
+        /// Which one.
+        node: usize,
+    },
 }
 
 /// A history that was played.
@@ -199,14 +249,12 @@ impl<L: Ledger> Played<L> {
                 proposal,
                 decision,
             } => vec![vote(*by, *proposal, *decision)],
-            Step::Propose { by, matter } => {
-                let (by, matter) = (*by, matter.clone());
-                vec![Box::new(move |assembly| {
-                    let by = wrap(by, assembly);
-                    let action = action(assembly, &matter)?;
-                    let draft = assembly.draft(by, action);
-                    Some(Command::Propose(assembly.sign(by, draft)))
-                })]
+            Step::Propose { by, matter } => vec![propose(*by, matter.clone())],
+            Step::Agree { by, matter } => {
+                let votes = (0..MOST_VOTERS).map(|by| vote(by, 0, Decision::Approve));
+                std::iter::once(propose(*by, matter.clone()))
+                    .chain(votes)
+                    .collect()
             }
             Step::Withdraw { proposal } => on(*proposal, |assembly, proposal| {
                 let withdrawal = assembly.withdrawal(proposal);
@@ -215,6 +263,15 @@ impl<L: Ledger> Played<L> {
             }),
             Step::Close { proposal } => on(*proposal, |_, proposal| Command::Close(proposal)),
             Step::Execute { proposal } => on(*proposal, |_, proposal| Command::Execute(proposal)),
+            Step::Rotate { by } => {
+                let by = *by;
+                vec![Box::new(move |assembly| {
+                    let by = wrap(by, assembly);
+                    let (_, new_key) = assembly.new_key(assembly.id(by));
+                    let rotation = assembly.rotation(new_key);
+                    Some(Command::RotateKey(assembly.sign(by, rotation)))
+                })]
+            }
             Step::Accuse { node, proposal } => {
                 let node = *node;
                 on(*proposal, move |assembly, proposal| {
@@ -251,6 +308,18 @@ fn on<L: Ledger>(
         let proposal = nth_newest(assembly, proposal)?;
         Some(make(assembly, proposal))
     })]
+}
+
+/// How many nodes approve where everybody does; a node that approves twice does no harm.
+const MOST_VOTERS: usize = 10;
+
+fn propose<L: Ledger>(by: usize, matter: Matter) -> Attempt<L> {
+    Box::new(move |assembly| {
+        let by = wrap(by, assembly);
+        let action = action(assembly, &matter)?;
+        let draft = assembly.draft(by, action);
+        Some(Command::Propose(assembly.sign(by, draft)))
+    })
 }
 
 fn vote<L: Ledger>(by: usize, proposal: usize, decision: Decision) -> Attempt<L> {
@@ -308,7 +377,70 @@ fn action<L: Ledger>(assembly: &mut Assembly<L>, matter: &Matter) -> Option<Acti
         Matter::AddNode { weight } => Action::AddNode(assembly.newcomer(*weight)),
         Matter::RemoveNode { node } => actions::remove_node(assembly.id(wrap(*node, assembly))),
         Matter::UpdatePolicy(policy) => actions::update_policy(policy.as_ref().clone()),
+        Matter::Freeze { model, seconds } => Action::EmergencyFreeze {
+            target: target(*model),
+            until: later(assembly, *seconds)?,
+        },
+        Matter::LiftFreeze { freeze } => Action::LiftFreeze {
+            target: frozen(assembly, *freeze)?,
+        },
+        Matter::Delegate { from, to } => Action::Delegation(DelegationTerms {
+            parent: newest_agent_grant(assembly, *from)?,
+            terms: GrantTerms::unrestricted(actions::agent(&subject_name(*to))),
+        }),
+        Matter::RevokeDelegation { agent } => Action::RevokeDelegation(RevocationTerms {
+            grant_id: None,
+            subject: actions::agent(&subject_name(*agent)),
+        }),
+        Matter::Reinstate { node } => {
+            let node = suspended(assembly, *node)?;
+            Action::ReinstateNode(assembly.new_key(node).1)
+        }
+        Matter::ReplaceKey { node } => Action::ReplaceKey(new_key(assembly, *node)),
     })
+}
+
+fn target(model: Option<usize>) -> FreezeTarget {
+    model.map_or(FreezeTarget::Everything, |model| {
+        FreezeTarget::Subject(actions::model(&subject_name(model)))
+    })
+}
+
+/// The target of one of the freezes that are on.
+fn frozen<L: Ledger>(assembly: &Assembly<L>, freeze: usize) -> Option<FreezeTarget> {
+    let freezes = assembly.state().authorizations().freezes();
+    let on: Vec<&Freeze> = freezes
+        .on(assembly.now())
+        .map(|(_, freeze)| freeze)
+        .collect();
+    let freeze = on.get(freeze.checked_rem(on.len())?)?;
+    Some(freeze.target().clone())
+}
+
+/// One of the suspended nodes.
+fn suspended<L: Ledger>(assembly: &Assembly<L>, node: usize) -> Option<NodeId> {
+    let registry = assembly.state().registry();
+    let suspended: Vec<NodeId> = registry
+        .iter()
+        .filter(|(_, node)| node.status() == NodeStatus::Suspended)
+        .map(|(id, _)| id)
+        .collect();
+    suspended.get(node.checked_rem(suspended.len())?).copied()
+}
+
+/// The newest grant of an agent's own, or else the newest that was passed on to it.
+fn newest_agent_grant<L: Ledger>(assembly: &Assembly<L>, agent: usize) -> Option<GrantId> {
+    let subject = actions::agent(&subject_name(agent));
+    let grants = assembly.state().authorizations();
+    [AuthorizationKind::Agent, AuthorizationKind::Delegation]
+        .into_iter()
+        .find_map(|kind| grants.of(kind, &subject).last())
+        .map(|(id, _)| id)
+}
+
+fn new_key<L: Ledger>(assembly: &mut Assembly<L>, node: usize) -> NewKey {
+    let node = assembly.id(wrap(node, assembly));
+    assembly.new_key(node).1
 }
 
 fn later<L: Ledger>(assembly: &Assembly<L>, seconds: u64) -> Option<Timestamp> {

@@ -104,6 +104,13 @@ pub fn matters() -> impl Strategy<Value = Matter> {
         2 => (1..=4_u64).prop_map(|weight| Matter::AddNode { weight }),
         2 => (0..8_usize).prop_map(|node| Matter::RemoveNode { node }),
         1 => policies().prop_map(|policy| Matter::UpdatePolicy(Box::new(policy))),
+        2 => (option::of(0..3_usize), prop_oneof![Just(3_600_u64), Just(90_000_u64)])
+            .prop_map(|(model, seconds)| Matter::Freeze { model, seconds }),
+        3 => (0..3_usize).prop_map(|freeze| Matter::LiftFreeze { freeze }),
+        2 => (0..3_usize, 0..3_usize).prop_map(|(from, to)| Matter::Delegate { from, to }),
+        1 => (0..3_usize).prop_map(|agent| Matter::RevokeDelegation { agent }),
+        2 => (0..8_usize).prop_map(|node| Matter::Reinstate { node }),
+        1 => (0..8_usize).prop_map(|node| Matter::ReplaceKey { node }),
     ]
 }
 
@@ -127,6 +134,7 @@ fn pauses() -> impl Strategy<Value = u64> {
 pub fn steps() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0..6_usize, matters()).prop_map(|(by, matter)| Step::Propose { by, matter }),
+        3 => (0..6_usize, matters()).prop_map(|(by, matter)| Step::Agree { by, matter }),
         6 => (recency(), vec(decisions(), 1..=7))
             .prop_map(|(proposal, decisions)| Step::Round { proposal, decisions }),
         5 => (0..8_usize, recency(), decisions())
@@ -135,6 +143,7 @@ pub fn steps() -> impl Strategy<Value = Step> {
         3 => recency().prop_map(|proposal| Step::Close { proposal }),
         3 => recency().prop_map(|proposal| Step::Execute { proposal }),
         1 => recency().prop_map(|proposal| Step::Withdraw { proposal }),
+        1 => (0..8_usize).prop_map(|by| Step::Rotate { by }),
         1 => (0..8_usize, recency()).prop_map(|(node, proposal)| Step::Accuse { node, proposal }),
         2 => (0..4_usize, any::<bool>())
             .prop_map(|(model, in_prod)| Step::Predict { model, in_prod }),

@@ -195,6 +195,7 @@ fn grant(number: u128) -> Event {
     Event::AuthorizationGranted(AuthorizationGranted {
         grant_id: id(number),
         kind: AuthorizationKind::Agent,
+        parent: None,
         terms: GrantTerms::unrestricted(actions::agent("open")),
     })
 }

@@ -7,7 +7,9 @@ use althing::governance::id::ProposalId;
 use althing::governance::key::{Algorithm, Signature, SignatureVerifier as _};
 use althing::governance::kind::{AuthorizationKind, ProposalKind};
 use althing::governance::policy::Policy;
-use althing::governance::proposal::{Action, GrantTerms};
+use althing::governance::proposal::{
+    Action, DelegationTerms, FreezeTarget, GrantTerms, RevocationTerms,
+};
 use althing::governance::scope::{CheckContext, Scope};
 use althing::governance::state::authorization::CheckReason;
 use althing::governance::state::proposal::Status;
@@ -281,47 +283,30 @@ fn hole_08_expiry_scope_and_revocation_take_effect() {
             format!(r#"{{"expires_at":"{bad}","scope":{{}},"subject":"urn:model:triage"}}"#);
         assert!(serde_json::from_str::<GrantTerms>(&terms).is_err(), "{bad}");
     }
-    // Kinds without an effect yet are refused rather than recorded without one.
-    for kind in ProposalKind::ALL
-        .into_iter()
-        .filter(|kind| !kind.is_in_force())
-    {
-        let Some(action) = not_in_force(kind, &assembly) else {
-            continue;
-        };
-        let draft = assembly.draft(0, action);
-        let command = Command::Propose(assembly.sign(0, draft));
-        assert_eq!(code(&mut assembly, &command), "proposal.kind-not-in-force");
-    }
-}
-
-/// An action of a kind that has no effect yet.
-fn not_in_force(kind: ProposalKind, assembly: &Assembly) -> Option<Action> {
-    use althing::governance::proposal::{DelegationTerms, FreezeTarget, NewKey, RevocationTerms};
-    let key = || NewKey {
-        key: assembly.signer(1).key().clone(),
-        node: assembly.id(0),
-        possession: Signature::new(&[0]).unwrap(),
+    // A freeze denies, and a delegation ends when it is revoked.
+    let root = assembly.pass(0..2, actions::authorize_agent("root"));
+    let until = assembly.now().saturating_add(Seconds::HOUR);
+    let terms = GrantTerms::unrestricted(actions::agent("child"));
+    let parent = root;
+    assembly.pass(0..2, Action::Delegation(DelegationTerms { parent, terms }));
+    let child = |assembly: &Assembly| {
+        let nowhere = CheckContext::default();
+        let grants = assembly.state().authorizations();
+        let (kind, subject) = (AuthorizationKind::Delegation, actions::agent("child"));
+        grants
+            .check(kind, &subject, &nowhere, assembly.now())
+            .reason
     };
+    assert_eq!(child(&assembly), CheckReason::Granted);
     let target = FreezeTarget::Everything;
-    Some(match kind {
-        ProposalKind::EmergencyFreeze => Action::EmergencyFreeze {
-            target,
-            until: assembly.now().saturating_add(Seconds::HOUR),
-        },
-        ProposalKind::LiftFreeze => Action::LiftFreeze { target },
-        ProposalKind::ReinstateNode => Action::ReinstateNode(key()),
-        ProposalKind::ReplaceKey => Action::ReplaceKey(key()),
-        ProposalKind::Delegation => Action::Delegation(DelegationTerms {
-            parent: ProposalId::from_uuid(uuid::Uuid::nil()),
-            terms: GrantTerms::unrestricted(actions::agent("child")),
-        }),
-        ProposalKind::RevokeDelegation => Action::RevokeDelegation(RevocationTerms {
-            grant_id: None,
-            subject: actions::agent("child"),
-        }),
-        _ => return None,
-    })
+    assembly.pass(0..2, Action::EmergencyFreeze { target, until });
+    assert_eq!(child(&assembly), CheckReason::Frozen);
+    assembly.wait(3_600);
+    assert_eq!(child(&assembly), CheckReason::Granted);
+    let (grant_id, subject) = (None, actions::agent("child"));
+    let revocation = RevocationTerms { grant_id, subject };
+    assembly.pass(0..2, Action::RevokeDelegation(revocation));
+    assert_eq!(child(&assembly), CheckReason::Revoked);
 }
 
 /// There, signatures were Ed25519 under the name ML-DSA-65, and a vote took 10,980 bytes.

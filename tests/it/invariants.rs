@@ -109,6 +109,7 @@ fn invariants_catch_states_that_no_history_leads_to() {
     let grant = AuthorizationGranted {
         grant_id: nowhere,
         kind: AuthorizationKind::Model,
+        parent: None,
         terms: GrantTerms::unrestricted(actions::model("x")),
     };
     let removal = NodeRemoved {

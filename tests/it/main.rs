@@ -2,13 +2,21 @@
 //!
 //! One binary, one module a subject: a single link, and the tests of all subjects run in parallel.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests read and write files, and look at the machine"
+)]
+
 mod architecture;
 mod bytes;
 #[cfg(feature = "cli")]
 mod cli;
+mod delegation;
 mod forgery;
+mod freeze;
 mod holes;
 mod invariants;
+mod keys;
 mod lifecycle;
 mod order;
 mod refusals;

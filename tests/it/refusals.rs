@@ -6,13 +6,16 @@ use althing::governance::ballot::Decision::{Approve, Reject};
 use althing::governance::command::Command;
 use althing::governance::decide::{Context, decide};
 use althing::governance::digest::Digest;
-use althing::governance::event::{AdmittedBy, Event, NodeAdded, Recorded};
+use althing::governance::event::{AdmittedBy, AuthorizationGranted, Event, NodeAdded, Recorded};
 use althing::governance::evolve::evolve;
 use althing::governance::genesis::{Genesis, found};
 use althing::governance::id::{LedgerId, NodeId, ProposalId};
 use althing::governance::key::{Algorithm, PublicKey, Signature};
+use althing::governance::kind::AuthorizationKind;
 use althing::governance::policy::{Policy, PredictionPolicy};
-use althing::governance::proposal::{Action, FreezeTarget, GrantTerms, NewNode, RevocationTerms};
+use althing::governance::proposal::{
+    Action, DelegationTerms, FreezeTarget, GrantTerms, NewNode, RevocationTerms,
+};
 use althing::governance::rejection::REJECTION_CODES;
 use althing::governance::state::State;
 use althing::governance::time::{Seconds, Timestamp};
@@ -168,6 +171,15 @@ fn deciding(state: State, action: Action, mut assembly: Assembly) -> Attempt {
     Attempt::Decide(Box::new(state), Command::Propose(signed))
 }
 
+/// A freeze of everything until so many seconds from now.
+fn freezing(seconds: u64) -> Attempt {
+    let assembly = four();
+    let length = Seconds::new(seconds).expect("a length of time");
+    let until = assembly.now().saturating_add(length);
+    let target = FreezeTarget::Everything;
+    proposing(assembly, 0, Action::EmergencyFreeze { target, until })
+}
+
 type Case = (fn() -> Attempt, &'static str);
 
 /// What is tried, and the code of the refusal; in the order of the specification.
@@ -245,12 +257,6 @@ const CASES: &[Case] = &[
         submit(assembly, Command::Propose(signed))
     }, "proposal.duplicate-id"),
     (|| {
-        let assembly = four();
-        let until = assembly.now().saturating_add(Seconds::HOUR);
-        proposing(assembly, 0, Action::EmergencyFreeze { target: FreezeTarget::Everything, until })
-    }, "proposal.kind-not-in-force"),
-    (|| proposing(four(), 0, Action::LiftFreeze { target: FreezeTarget::Everything }), "proposal.kind-not-in-force"),
-    (|| {
         let mut assembly = four();
         let mut draft = assembly.draft(0, authorize_model("triage"));
         draft.parameters.insert("text".into(), "x".repeat(64 * 1024).into());
@@ -283,6 +289,36 @@ const CASES: &[Case] = &[
     (|| adding(&[1], |assembly, new| new.node = assembly.id(0)), "node.id-mismatch"),
     (|| adding(&[1], |_, new| new.possession = Signature::new(&[0; 32]).expect("short")), "node.no-possession"),
     (|| adding(&[1], |_, new| new.name = "another".parse().expect("a name")), "node.no-possession"),
+    (|| {
+        let mut assembly = four();
+        let (_, new) = assembly.new_key(assembly.id(3));
+        proposing(assembly, 0, Action::ReinstateNode(new))
+    }, "node.not-suspended"),
+    (|| {
+        let (mut assembly, proposal) = open();
+        assembly.accuse(3, proposal);
+        let (_, new) = assembly.new_key(assembly.id(3));
+        proposing(assembly, 0, Action::ReplaceKey(new))
+    }, "node.has-no-vote"),
+    (|| freezing(0), "freeze.end-in-past"),
+    (|| freezing(3 * 86_400 + 1), "freeze.too-long"),
+    (|| proposing(four(), 0, Action::LiftFreeze { target: FreezeTarget::Everything }), "freeze.not-frozen"),
+    (|| {
+        let terms = GrantTerms::unrestricted(actions::agent("child"));
+        let parent = nowhere();
+        proposing(four(), 0, Action::Delegation(DelegationTerms { parent, terms }))
+    }, "delegation.invalid"),
+    (|| {
+        let assembly = Assembly::of(&[1]);
+        let grant = |number: u128| Event::from(AuthorizationGranted {
+            grant_id: ProposalId::from_uuid(Uuid::from_u128(number)),
+            kind: AuthorizationKind::Model,
+            parent: None,
+            terms: GrantTerms::unrestricted(actions::model("triage")),
+        });
+        let state = (0..1_000).fold(assembly.state().clone(), |state, number| after(state, grant(number)));
+        deciding(state, authorize_model("triage"), assembly)
+    }, "grant.too-many"),
     (|| {
         let assembly = Assembly::of(&[1]);
         let only = assembly.id(0);
@@ -403,6 +439,14 @@ const CASES: &[Case] = &[
         assembly.wait(3_599);
         submit(assembly, Command::Execute(proposal))
     }, "execute.before-timelock"),
+    (|| {
+        let mut assembly = four();
+        let target = FreezeTarget::Everything;
+        let until = assembly.now().saturating_add(Seconds::HOUR);
+        assembly.pass(0..3, Action::EmergencyFreeze { target, until });
+        let proposal = assembly.pass(0..3, authorize_model("triage"));
+        submit(assembly, Command::Execute(proposal))
+    }, "execute.frozen"),
 
     (|| {
         let (mut assembly, proposal) = open();
@@ -441,6 +485,11 @@ const CASES: &[Case] = &[
         let policy = Policy { predictions: PredictionPolicy::Refuse, ..Policy::default() };
         submit(Assembly::under(policy, &[1]), Command::RecordPrediction(prediction("triage")))
     }, "prediction.unauthorized"),
+    (|| {
+        let mut long = prediction("triage");
+        long.duration_ms = Some(1 << 53);
+        submit(four(), Command::RecordPrediction(long))
+    }, "prediction.duration"),
     (|| proposing(four(), 0, actions::revoke_grant("triage", nowhere())), "grant.unknown"),
     (|| {
         let mut assembly = four();

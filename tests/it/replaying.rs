@@ -171,4 +171,4 @@ fn a_known_history_has_a_known_state_hash() {
     assert_eq!(assembly.state().hash().to_string(), STATE_HASH);
 }
 
-const STATE_HASH: &str = "e96c86ce819469d7f076114897c6e5fed0b31051c015207c8b02e1100733d523";
+const STATE_HASH: &str = "c5fb91eb24d0121126150e937ee33c23d6e975c428bb9cc8b998414dbbb760c2";

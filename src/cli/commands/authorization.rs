@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use crate::cli::commands::why_report::WhyReport;
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
@@ -14,7 +15,7 @@ use crate::governance::id::{GrantId, Subject};
 use crate::governance::kind::AuthorizationKind;
 use crate::governance::scope::{CheckContext, Scope};
 use crate::governance::state::State;
-use crate::governance::state::authorization::{CheckReason, Grant, GrantStatus};
+use crate::governance::state::authorization::{CheckReason, GrantStatus};
 use crate::governance::time::Timestamp;
 
 /// Ask who is authorized.
@@ -32,6 +33,33 @@ pub enum AuthorizationCommand {
   althing authorization check did:example:triage --kind model --at 42"
     ))]
     Check(Check),
+    /// Show where an authorization comes from: grant, decision, ballots and keys. Exit codes as for
+    /// `check`.
+    #[command(after_long_help = help!(
+        "  althing authorization why did:example:triage --kind model
+  althing authorization why did:example:triage --kind model --at 2026-05-04T09:30:00Z
+  althing authorization why did:example:triage --kind model --as-known-at 42 --at 2026-06-01T00:00:00Z"
+    ))]
+    Why(WhyArgs),
+}
+
+/// Arguments of `authorization why`.
+#[derive(Debug, Args)]
+pub struct WhyArgs {
+    /// The model or agent.
+    subject: Subject,
+    /// model, agent or delegation.
+    #[arg(long)]
+    kind: AuthorizationKind,
+    /// A circumstance of the action, which the answer takes your word for. Repeatable.
+    #[arg(long, value_name = "KEY=VALUE")]
+    context: Vec<String>,
+    /// As of an entry number or a time, instead of now.
+    #[arg(long, value_name = "SEQ|TIME")]
+    at: Option<At>,
+    /// Only from what the first SEQ entries say, whatever came later.
+    #[arg(long, value_name = "SEQ")]
+    as_known_at: Option<u64>,
 }
 
 /// Arguments of `authorization list`.
@@ -56,6 +84,9 @@ pub struct Check {
     /// As of an entry number or a time, instead of now.
     #[arg(long, value_name = "SEQ|TIME")]
     at: Option<At>,
+    /// Only from what the first SEQ entries say, whatever came later.
+    #[arg(long, value_name = "SEQ")]
+    as_known_at: Option<u64>,
 }
 
 /// One grant.
@@ -65,6 +96,7 @@ pub struct GrantView {
     subject: Subject,
     kind: AuthorizationKind,
     status: GrantStatus,
+    parent: Option<GrantId>,
     scope: Scope,
     not_before: Option<Timestamp>,
     expires_at: Option<Timestamp>,
@@ -73,19 +105,21 @@ pub struct GrantView {
 }
 
 impl GrantView {
-    fn of(id: GrantId, grant: &Grant, at: Timestamp) -> Self {
+    fn of(id: GrantId, state: &State, at: Timestamp) -> Option<Self> {
+        let grant = state.authorizations().get(id)?;
         let terms = grant.terms();
-        Self {
+        Some(Self {
             id,
             subject: terms.subject.clone(),
             kind: grant.kind(),
-            status: grant.status(at),
+            status: state.authorizations().status(id, at)?,
+            parent: grant.parent(),
             scope: terms.scope.clone(),
             not_before: terms.not_before,
             expires_at: terms.expires_at,
             granted_seq: grant.granted_seq(),
             granted_at: grant.granted_at(),
-        }
+        })
     }
 }
 
@@ -94,7 +128,7 @@ pub fn views(state: &State, at: Timestamp) -> Vec<GrantView> {
     state
         .authorizations()
         .iter()
-        .map(|(id, grant)| GrantView::of(id, grant, at))
+        .filter_map(|(id, _)| GrantView::of(id, state, at))
         .collect()
 }
 
@@ -119,7 +153,7 @@ pub fn table(grants: &[GrantView]) -> String {
     grid.text()
 }
 
-fn scope_text(scope: &Scope) -> String {
+pub fn scope_text(scope: &Scope) -> String {
     use crate::governance::scope::Dimension;
     if scope.is_unrestricted() {
         return "unrestricted".to_owned();
@@ -219,18 +253,32 @@ pub fn run(
             Ok(Exit::Ok)
         }
         AuthorizationCommand::Check(check) => self::check(check, session, output),
+        AuthorizationCommand::Why(why) => {
+            let context = context(&why.context)?;
+            let Moment { state, at, .. } = session.read_as_known(why.as_known_at, why.at)?;
+            let answer = state.why(why.kind, &why.subject, &context, at);
+            let allowed = answer.outcome.is_allowed();
+            output.report(&WhyReport::new(
+                answer,
+                why.subject.clone(),
+                why.kind,
+                at,
+                &state,
+            ))?;
+            Ok(if allowed { Exit::Ok } else { Exit::Refused })
+        }
     }
 }
 
 fn check(check: &Check, session: &Session, output: &Output) -> Result<Exit, Failure> {
     let context = context(&check.context)?;
-    let Moment { state, at, .. } = session.read_at(check.at)?;
+    let Moment { state, at, .. } = session.read_as_known(check.as_known_at, check.at)?;
     let authorizations = state.authorizations();
     let outcome = authorizations.check(check.kind, &check.subject, &context, at);
-    let grants = outcome.grants.iter().filter_map(|id| {
-        let grant = authorizations.get(*id)?;
-        Some(GrantView::of(*id, grant, at))
-    });
+    let grants = outcome
+        .grants
+        .iter()
+        .filter_map(|id| GrantView::of(*id, &state, at));
     let allowed = outcome.is_allowed();
     output.report(&CheckReport {
         allowed,

@@ -165,10 +165,10 @@ struct ProposalView {
 }
 
 impl ProposalView {
-    fn of(proposal: &ProposalState, state: &State) -> Self {
+    fn of(proposal: &ProposalState, state: &State, at: Timestamp) -> Self {
         let content = proposal.content();
-        let window = proposal
-            .execution_window()
+        let window = state
+            .execution_window(proposal, at)
             .filter(|_| proposal.status() == Status::Queued);
         let members = || {
             proposal
@@ -259,7 +259,7 @@ impl Report for ProposalView {
 }
 
 /// A rule in words.
-fn describe(rule: &Conditions) -> String {
+pub fn describe(rule: &Conditions) -> String {
     let mut parts = Vec::new();
     if let Some(quorum) = rule.quorum {
         parts.push(format!("at least {quorum} taking part"));
@@ -345,7 +345,8 @@ pub fn run(command: &ProposalCommand, session: &Session, output: &Output) -> Res
         }
         ProposalCommand::Show(show) => {
             let proposal = resolve::proposal(&state, &show.proposal)?;
-            output.report(&ProposalView::of(proposal, &state))?;
+            let at = session.now().max(state.clock());
+            output.report(&ProposalView::of(proposal, &state, at))?;
         }
     }
     Ok(Exit::Ok)

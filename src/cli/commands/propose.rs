@@ -19,7 +19,7 @@ use crate::cli::style::{bold, fields};
 use crate::governance::command::Command;
 use crate::governance::digest::Digest;
 use crate::governance::event::{Event, Recorded};
-use crate::governance::id::{ProposalId, Subject};
+use crate::governance::id::{GrantId, ProposalId, Subject};
 use crate::governance::kind::ProposalKind;
 use crate::governance::label::{Prose, Title};
 use crate::governance::proposal::{
@@ -44,6 +44,12 @@ use crate::identity::PublicKeyExport;
   althing propose add-node newcomer --file newcomer.pub.json --param weight=2 --title 'Join' --as clinic
   althing propose remove-node university --title 'Leave' --as clinic
   althing propose update-policy --file policy.json --title 'Longer votes' --as clinic
+  althing propose emergency-freeze did:example:triage --duration 12h --title 'Incident' --as clinic
+  althing propose lift-freeze did:example:triage --title 'Resolved' --as clinic
+  althing propose delegation did:example:helper --param parent=3f2a91c0 --title 'Help' --as clinic
+  althing propose revoke-delegation did:example:helper --title 'Enough' --as clinic
+  althing propose reinstate-node ember --file ember-2.pub.json --title 'Again' --as clinic
+  althing propose replace-key birch --file birch-2.pub.json --title 'Lost key' --as clinic
 
 Parameters of each kind (--param NAME=JSON; others are kept as they are for voters to read):
   authorize-model, authorize-agent   artifact_digest=\"<SHA-256>\"; --scope, --expires, --not-before
@@ -51,8 +57,11 @@ Parameters of each kind (--param NAME=JSON; others are kept as they are for vote
   add-node                           weight=N; --file, the newcomer's public key export
   remove-node                        none
   update-policy                      --file, the whole new policy
-  emergency-freeze, delegation, lift-freeze, reinstate-node, replace-key, revoke-delegation
-                                     not in force in this version: refused"
+  emergency-freeze                   SUBJECT or '*', and --duration or --expires
+  lift-freeze                        SUBJECT or '*', exactly as it was frozen
+  delegation                         parent=\"<grant id>\"; terms no wider than the parent's
+  revoke-delegation                  as revoke-agent
+  reinstate-node, replace-key        --file, the public key export of the node's new key"
 ))]
 pub struct Propose {
     /// What to do.
@@ -293,9 +302,7 @@ fn action(
             target: freeze_target(propose)?,
         },
         ProposalKind::Delegation => Action::Delegation(DelegationTerms {
-            parent: parameters.take("parent")?.ok_or_else(|| {
-                Failure::usage("delegation.parent", "expected --param parent=GRANT_ID")
-            })?,
+            parent: parent(parameters, state)?,
             terms: grant(propose, parameters, session)?,
         }),
         ProposalKind::ReinstateNode => Action::ReinstateNode(new_key(propose, state, session)?),
@@ -360,6 +367,13 @@ fn grant(
     })
 }
 
+fn parent(parameters: &mut Parameters, state: &State) -> Result<GrantId, Failure> {
+    let text = parameters
+        .take::<String>("parent")?
+        .ok_or_else(|| Failure::usage("delegation.parent", "expected --param parent=GRANT_ID"))?;
+    resolve::grant(state, &text)
+}
+
 fn revocation(
     propose: &Propose,
     parameters: &mut Parameters,
@@ -415,6 +429,7 @@ fn new_key(propose: &Propose, state: &State, session: &Session) -> Result<NewKey
     let export = export(propose, session)?;
     Ok(NewKey {
         key: export.public_key().clone(),
+        key_name: node_name(&export)?,
         node: resolve::node(state, subject_text(propose)?)?,
         possession: export.into_signed().signature,
     })

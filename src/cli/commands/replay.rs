@@ -11,7 +11,8 @@ use crate::cli::output::{Output, Report};
 use crate::cli::session::{At, Moment, Session};
 use crate::cli::style::{bold, fields};
 use crate::governance::digest::Digest;
-use crate::governance::id::LedgerId;
+use crate::governance::id::{LedgerId, ProposalId};
+use crate::governance::proposal::FreezeTarget;
 use crate::governance::state::prediction::PredictionCount;
 use crate::governance::time::Timestamp;
 use crate::replay::{Unchecked, replay};
@@ -47,6 +48,15 @@ struct ReplayReport {
     predictions: PredictionCount,
     open_proposals: usize,
     frozen: bool,
+    freezes: Vec<FreezeView>,
+}
+
+/// A freeze that is on.
+#[derive(Serialize)]
+struct FreezeView {
+    id: ProposalId,
+    target: FreezeTarget,
+    until: Timestamp,
 }
 
 impl Report for ReplayReport {
@@ -69,6 +79,10 @@ impl Report for ReplayReport {
         text.push_str(&node::table(&self.nodes));
         text.push('\n');
         text.push_str(&authorization::table(&self.authorizations));
+        for freeze in &self.freezes {
+            let target = String::from(freeze.target.clone());
+            text.push_str(&format!("frozen until {}: {target}\n", freeze.until));
+        }
         if !self.signatures_checked {
             text.push_str("\nno signature was checked\n");
         }
@@ -99,6 +113,16 @@ fn report(moment: &Moment, checked: bool) -> ReplayReport {
         predictions.authorized += count.authorized;
         predictions.unauthorized += count.unauthorized;
     }
+    let freezes: Vec<FreezeView> = state
+        .authorizations()
+        .freezes()
+        .on(*at)
+        .map(|(id, freeze)| FreezeView {
+            id,
+            target: freeze.target().clone(),
+            until: freeze.end(),
+        })
+        .collect();
     ReplayReport {
         ledger: state.ledger(),
         name: state.identity().name.to_string(),
@@ -112,7 +136,7 @@ fn report(moment: &Moment, checked: bool) -> ReplayReport {
         authorizations: authorization::views(state, *at),
         predictions,
         open_proposals: state.proposals().undecided().count(),
-        // No freeze is in force in this version.
-        frozen: false,
+        frozen: !freezes.is_empty(),
+        freezes,
     }
 }

@@ -117,6 +117,9 @@ fn outcome(state: &State, command: &Command, recorded: &[Recorded]) -> Result<Va
             let proposal = evidence.first.content().proposal_id;
             serde_json::to_value(StatusReport::of(state, proposal, recorded)?)
         }
+        Command::RotateKey(rotation) => {
+            Ok(serde_json::json!({"node": rotation.content().new_key.node}))
+        }
         _ => Ok(Value::Null),
     };
     Ok(strip(value.unwrap_or_default()))

@@ -89,11 +89,14 @@ pub(super) fn execute(
     if proposal.status() != Status::Queued {
         return Err(not_queued);
     }
-    let Some((eta, end)) = proposal.execution_window() else {
+    let Some((eta, end)) = state.execution_window(proposal, at) else {
         return Err(not_queued);
     };
     if at < eta {
         return Err(Rejection::ExecuteBeforeTimelock { eta });
+    }
+    if state.is_held_by_freeze(proposal, at) {
+        return Err(Rejection::ExecuteFrozen);
     }
     if at >= end {
         return Ok(Event::ProposalLapsed(ProposalLapsed {

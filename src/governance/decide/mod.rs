@@ -3,6 +3,7 @@
 //! The text of each rule stands here once. A writer calls [`decide`] before it appends, and strict
 //! replay calls the same code for every entry that it reads.
 
+mod keys;
 mod lifecycle;
 mod predict;
 mod propose;
@@ -17,7 +18,7 @@ use super::rejection::Rejection;
 use super::state::State;
 use super::time::Timestamp;
 
-pub(super) use propose::{check_policy, rules_for};
+pub(super) use propose::{MORE_THAN_TWO_THIRDS, check_policy, rules_for};
 
 /// What a decision depends on besides the state and the command.
 #[derive(Clone, Copy)]
@@ -95,6 +96,7 @@ pub fn admit(
         Command::Propose(proposal) => propose::propose(state, proposal, context).map(Some),
         Command::Vote(ballot) => vote::vote(state, ballot, context),
         Command::Withdraw(withdrawal) => lifecycle::withdraw(state, withdrawal, context).map(Some),
+        Command::RotateKey(rotation) => keys::rotate(state, rotation, context).map(Some),
         Command::Close(proposal) => lifecycle::close(state, *proposal, context.at).map(Some),
         Command::Execute(proposal) => lifecycle::execute(state, *proposal, context.at).map(Some),
         Command::SubmitEvidence(evidence) => vote::submit_evidence(state, evidence, context),

@@ -1,5 +1,6 @@
 //! Recording a prediction. Specification, "Predictions".
 
+use crate::governance::MAX_INTEGER;
 use crate::governance::event::{Event, PredictionRecorded};
 use crate::governance::kind::AuthorizationKind;
 use crate::governance::policy::PredictionPolicy;
@@ -13,6 +14,12 @@ pub(super) fn record(
     prediction: &Prediction,
     at: Timestamp,
 ) -> Result<Event, Rejection> {
+    if prediction
+        .duration_ms
+        .is_some_and(|duration| duration > MAX_INTEGER)
+    {
+        return Err(Rejection::DurationTooLong);
+    }
     let grant = state.authorizations().in_force(
         AuthorizationKind::Model,
         &prediction.model,

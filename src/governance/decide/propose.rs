@@ -1,19 +1,24 @@
 //! Opening a proposal. Specification, "Proposals".
 
+use crate::governance::delegation;
 use crate::governance::event::{Event, ProposalCreated};
 use crate::governance::id::{NodeId, Subject};
-use crate::governance::key::{PublicKey, SignatureVerifier};
+use crate::governance::key::SignatureVerifier;
 use crate::governance::kind::AuthorizationKind;
-use crate::governance::policy::{Policy, PolicyError};
-use crate::governance::possession::KeyPossession;
-use crate::governance::proposal::{Action, GrantTerms, NewNode, Proposal, RevocationTerms};
+use crate::governance::policy::{Policy, PolicyError, Rule};
+use crate::governance::proposal::{
+    Action, FreezeTarget, GrantTerms, NewNode, Proposal, RevocationTerms,
+};
 use crate::governance::rejection::Rejection;
 use crate::governance::state::State;
+use crate::governance::state::authorization::Authorizations;
 use crate::governance::state::registry::{NodeStatus, Registry};
-use crate::governance::statement::{Signed, Statement};
+use crate::governance::statement::Signed;
 use crate::governance::time::Timestamp;
+use crate::governance::weight::Fraction;
 
 use super::Context;
+use super::keys::{check_new_key, proves_possession};
 
 pub(super) fn propose(
     state: &State,
@@ -33,7 +38,7 @@ pub(super) fn propose(
     check_parameters(proposal)?;
     check_open_proposals(state, proposal.proposer, context.at)?;
     check_action(state, &proposal.action, context)?;
-    let rules = rules_for(state.policy(), &proposal.action);
+    let rules = rules_for(state, &proposal.action, context.at);
     let voting = rules.iter().map(|rule| rule.voting_seconds).max();
     Ok(Event::ProposalCreated(ProposalCreated {
         deadline: context.at.saturating_add(voting.unwrap_or_default()),
@@ -81,49 +86,114 @@ fn check_open_proposals(state: &State, proposer: NodeId, at: Timestamp) -> Resul
     }
 }
 
-/// The conditions that a proposal has to meet: those of the policy in force, and for a change of
-/// policy those of the new one as well.
-pub(in crate::governance) fn rules_for(
-    policy: &Policy,
-    action: &Action,
-) -> Vec<crate::governance::policy::Rule> {
-    let mut rules = vec![policy.rule(action.kind())];
-    if let Action::UpdatePolicy { policy: new } = action {
-        rules.push(new.rule(action.kind()));
+/// The conditions that a proposal opened at `at` has to meet: those of the policy in force, and for
+/// a change of policy those of the new one as well. A freeze on what is, or was until lately, frozen
+/// needs more than two thirds of all weight besides.
+pub(in crate::governance) fn rules_for(state: &State, action: &Action, at: Timestamp) -> Vec<Rule> {
+    let mut rules = vec![state.policy().rule(action.kind())];
+    match action {
+        Action::UpdatePolicy { policy: new } => rules.push(new.rule(action.kind())),
+        Action::EmergencyFreeze { target, .. } if refreezes(state, target, at) => {
+            rules.push(Rule {
+                absolute: MORE_THAN_TWO_THIRDS,
+                ..state.policy().rule(action.kind())
+            });
+        }
+        _ => {}
     }
     rules
 }
 
+/// What a freeze needs that follows another one: no third can freeze for ever.
+pub(in crate::governance) const MORE_THAN_TWO_THIRDS: Option<Fraction> = Fraction::new(2, 3);
+
+fn refreezes(state: &State, target: &FreezeTarget, at: Timestamp) -> bool {
+    let freezes = state.authorizations().freezes();
+    freezes.needs_two_thirds(target, at)
+}
+
 fn check_action(state: &State, action: &Action, context: &Context<'_>) -> Result<(), Rejection> {
-    if !action.kind().is_in_force() {
-        return Err(Rejection::KindNotInForce {
-            kind: action.kind(),
-        });
-    }
+    let registry = state.registry();
     match action {
-        Action::AuthorizeModel(terms) | Action::AuthorizeAgent(terms) => {
-            check_grant(terms, context.at)
+        Action::AuthorizeModel(terms) => {
+            check_grant(state, AuthorizationKind::Model, terms, context.at)
+        }
+        Action::AuthorizeAgent(terms) => {
+            check_grant(state, AuthorizationKind::Agent, terms, context.at)
+        }
+        Action::Delegation(delegation) => {
+            let kind = AuthorizationKind::Delegation;
+            check_grant(state, kind, &delegation.terms, context.at)?;
+            let (grants, policy) = (state.authorizations(), state.policy());
+            delegation::check(grants, policy, delegation, context.at)
+                .map_err(|error| Rejection::Delegation { error })
         }
         Action::RevokeModel(terms) => check_revocation(state, AuthorizationKind::Model, terms),
         Action::RevokeAgent(terms) => check_revocation(state, AuthorizationKind::Agent, terms),
+        Action::RevokeDelegation(terms) => {
+            check_revocation(state, AuthorizationKind::Delegation, terms)
+        }
         Action::UpdatePolicy { policy } => {
             check_policy(state.policy(), policy).map_err(|error| Rejection::PolicyInvalid { error })
         }
-        Action::AddNode(new) => check_new_node(state.registry(), new, context.verifier),
-        Action::RemoveNode { node } => check_removal(state.registry(), *node),
-        // Refused above as not in force.
-        Action::EmergencyFreeze { .. }
-        | Action::Delegation(_)
-        | Action::LiftFreeze { .. }
-        | Action::ReinstateNode(_)
-        | Action::ReplaceKey(_)
-        | Action::RevokeDelegation(_) => Err(Rejection::KindNotInForce {
-            kind: action.kind(),
-        }),
+        Action::AddNode(new) => check_new_node(registry, new, context.verifier),
+        Action::RemoveNode { node } => check_removal(registry, *node),
+        Action::EmergencyFreeze { until, .. } => check_freeze(state.policy(), *until, context.at),
+        Action::LiftFreeze { target } => check_lift(state, target, context.at),
+        Action::ReinstateNode(new) => {
+            check_status(registry, new.node, NodeStatus::Suspended)?;
+            check_new_key(registry, new, context.verifier)
+        }
+        Action::ReplaceKey(new) => {
+            check_status(registry, new.node, NodeStatus::Active)?;
+            check_new_key(registry, new, context.verifier)
+        }
     }
 }
 
-fn check_grant(terms: &GrantTerms, at: Timestamp) -> Result<(), Rejection> {
+fn check_freeze(policy: &Policy, until: Timestamp, at: Timestamp) -> Result<(), Rejection> {
+    if until <= at {
+        return Err(Rejection::FreezeEndInPast { until });
+    }
+    let latest = at.saturating_add(policy.max_freeze_seconds);
+    if until > latest {
+        return Err(Rejection::FreezeTooLong { latest });
+    }
+    Ok(())
+}
+
+fn check_lift(state: &State, target: &FreezeTarget, at: Timestamp) -> Result<(), Rejection> {
+    let freezes = state.authorizations().freezes();
+    if freezes.on(at).any(|(_, freeze)| freeze.target() == target) {
+        Ok(())
+    } else {
+        Err(Rejection::NotFrozen)
+    }
+}
+
+fn check_status(registry: &Registry, node: NodeId, status: NodeStatus) -> Result<(), Rejection> {
+    let Some(found) = registry.get(node) else {
+        return Err(Rejection::UnknownNode { node });
+    };
+    if found.status() == status {
+        return Ok(());
+    }
+    Err(match status {
+        NodeStatus::Suspended => Rejection::NodeNotSuspended { node },
+        _ => Rejection::NodeHasNoVote { node },
+    })
+}
+
+fn check_grant(
+    state: &State,
+    kind: AuthorizationKind,
+    terms: &GrantTerms,
+    at: Timestamp,
+) -> Result<(), Rejection> {
+    let grants = state.authorizations().unrevoked(kind, &terms.subject);
+    if grants.len() >= Authorizations::MAX_GRANTS {
+        return Err(Rejection::TooManyGrants);
+    }
     let Some(expires_at) = terms.expires_at else {
         return Ok(());
     };
@@ -188,21 +258,10 @@ fn check_new_node(
     if registry.weight_with(new.weight).is_none() {
         return Err(Rejection::WeightOverflow);
     }
-    if !proves_possession(&new.key, new, verifier) {
+    if !proves_possession(&new.key, &new.name, &new.possession, verifier) {
         return Err(Rejection::NoPossession { node: new.node });
     }
     Ok(())
-}
-
-/// Rebuilds the statement that the node signed about its key and checks the signature.
-fn proves_possession(key: &PublicKey, new: &NewNode, verifier: &dyn SignatureVerifier) -> bool {
-    KeyPossession::new(key.clone(), new.name.as_str())
-        .ok()
-        .and_then(|possession| Statement::new(possession).ok())
-        .is_some_and(|statement| {
-            let signed = statement.with_signature(new.possession.clone());
-            signed.is_signed_by(key, verifier)
-        })
 }
 
 fn check_removal(registry: &Registry, node: NodeId) -> Result<(), Rejection> {

@@ -8,6 +8,7 @@ use crate::governance::state::State;
 use crate::governance::state::proposal::{Member, ProposalState, Status};
 use crate::governance::state::registry::{Node, NodeStatus};
 use crate::governance::statement::Signed;
+use crate::governance::tally::Standing;
 use crate::governance::time::Timestamp;
 
 use super::Context;
@@ -37,7 +38,7 @@ pub(super) fn vote(
     if !signed.is_signed_by(node.key(), context.verifier) {
         return Err(Rejection::BallotSignature { voter });
     }
-    if let Some(evidence) = contradiction(state, proposal, member, signed, context.at)? {
+    if let Some(evidence) = contradiction(state, proposal, (node, member), signed, context)? {
         return Ok(Some(evidence));
     }
     if node.status() == NodeStatus::Suspended {
@@ -46,7 +47,10 @@ pub(super) fn vote(
     if member.ballot().is_some() {
         return Ok(None);
     }
-    check_new_ballot(state, proposal, node, ballot, context.at)?;
+    if node.status() == NodeStatus::Removed || member.standing() == Standing::Barred {
+        return Err(Rejection::BallotNodeRemoved { voter });
+    }
+    check_new_ballot(state, proposal, ballot, context.at)?;
     Ok(Some(Event::VoteCast(signed.clone())))
 }
 
@@ -54,9 +58,9 @@ pub(super) fn vote(
 fn contradiction(
     state: &State,
     proposal: &ProposalState,
-    member: &Member,
+    (node, member): (&Node, &Member),
     signed: &Signed<Ballot>,
-    at: Timestamp,
+    context: &Context<'_>,
 ) -> Result<Option<Event>, Rejection> {
     let ballot = signed.content();
     let recorded = member
@@ -68,8 +72,14 @@ fn contradiction(
             voter: ballot.voter,
         }),
         None => Ok(None),
+        // The present key says nothing about a proposal that had ended before it was held.
+        Some(_) if !is_signed_while_open(signed, node, proposal, context) => {
+            Err(Rejection::BallotProposalClosed {
+                proposal: proposal.id(),
+            })
+        }
         Some(recorded) => {
-            check_evidence_window(proposal, at)?;
+            check_evidence_window(proposal, context.at)?;
             let evidence = Equivocation {
                 first: recorded.signed.as_ref().clone(),
                 second: signed.clone(),
@@ -82,14 +92,10 @@ fn contradiction(
 fn check_new_ballot(
     state: &State,
     proposal: &ProposalState,
-    node: &Node,
     ballot: &Ballot,
     at: Timestamp,
 ) -> Result<(), Rejection> {
     let voter = ballot.voter;
-    if node.status() == NodeStatus::Removed {
-        return Err(Rejection::BallotNodeRemoved { voter });
-    }
     if proposal.status() != Status::Voting {
         return Err(Rejection::BallotProposalClosed {
             proposal: proposal.id(),
@@ -141,7 +147,7 @@ pub(super) fn submit_evidence(
         return Err(Rejection::EvidenceNotInElectorate { voter });
     };
     for signed in [&evidence.first, &evidence.second] {
-        if !signed.is_signed_by(node.key(), context.verifier) {
+        if !is_signed_while_open(signed, node, proposal, context) {
             return Err(Rejection::EvidenceSignature { voter });
         }
     }
@@ -150,6 +156,18 @@ pub(super) fn submit_evidence(
     }
     check_evidence_window(proposal, context.at)?;
     Ok(Some(detected(state, evidence.clone())))
+}
+
+/// Whether a ballot verifies under a key that its voter held while the proposal was open.
+fn is_signed_while_open(
+    signed: &Signed<Ballot>,
+    node: &Node,
+    proposal: &ProposalState,
+    context: &Context<'_>,
+) -> bool {
+    let last = proposal.ended_seq().unwrap_or(u64::MAX);
+    node.keys_held_between(proposal.seq(), last)
+        .any(|key| signed.is_signed_by(key, context.verifier))
 }
 
 fn check_evidence_window(proposal: &ProposalState, at: Timestamp) -> Result<(), Rejection> {

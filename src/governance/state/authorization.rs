@@ -7,15 +7,17 @@ use std::collections::BTreeMap;
 use indexmap::IndexMap;
 use serde::Serialize;
 
+use super::freeze::Freezes;
 use crate::governance::id::{GrantId, ProposalId, Subject};
 use crate::governance::kind::AuthorizationKind;
 use crate::governance::proposal::GrantTerms;
 use crate::governance::scope::CheckContext;
 use crate::governance::time::Timestamp;
 
-/// All grants that ever were, in the order in which they were given.
+/// All grants that ever were, in the order in which they were given, and the freezes over them.
 #[derive(Debug, Clone, Default)]
 pub struct Authorizations {
+    pub(in crate::governance) freezes: Freezes,
     grants: IndexMap<GrantId, Grant>,
     by_subject: BTreeMap<(AuthorizationKind, Subject), SubjectRecord>,
 }
@@ -32,6 +34,7 @@ struct SubjectRecord {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     pub(in crate::governance) kind: AuthorizationKind,
+    pub(in crate::governance) parent: Option<GrantId>,
     pub(in crate::governance) terms: GrantTerms,
     pub(in crate::governance) granted_seq: u64,
     pub(in crate::governance) granted_at: Timestamp,
@@ -59,6 +62,10 @@ pub enum GrantStatus {
     Expired,
     /// Its time is yet to come.
     NotYetValid,
+    /// A grant that it was passed on from does not hold.
+    ParentNotLive,
+    /// Its subject is frozen.
+    Frozen,
     /// It holds.
     Live,
 }
@@ -71,6 +78,8 @@ impl GrantStatus {
             Self::Revoked => "revoked",
             Self::Expired => "expired",
             Self::NotYetValid => "not-yet-valid",
+            Self::ParentNotLive => "parent-not-live",
+            Self::Frozen => "frozen",
             Self::Live => "live",
         }
     }
@@ -81,6 +90,12 @@ impl Grant {
     #[must_use]
     pub const fn kind(&self) -> AuthorizationKind {
         self.kind
+    }
+
+    /// The grant that a part of is passed on, for a delegation.
+    #[must_use]
+    pub const fn parent(&self) -> Option<GrantId> {
+        self.parent
     }
 
     /// To whom, within which limits.
@@ -107,9 +122,9 @@ impl Grant {
         self.revoked.as_ref()
     }
 
-    /// Whether it holds at `at`. All periods include their start and exclude their end.
-    #[must_use]
-    pub fn status(&self, at: Timestamp) -> GrantStatus {
+    /// Whether it would hold at `at` if it depended on nothing else. All periods include their
+    /// start and exclude their end.
+    fn own_status(&self, at: Timestamp) -> GrantStatus {
         if self.revoked.is_some() {
             GrantStatus::Revoked
         } else if self.terms.expires_at.is_some_and(|end| at >= end) {
@@ -154,10 +169,14 @@ pub enum CheckReason {
     Expired,
     /// A grant's time is yet to come.
     NotYetValid,
+    /// A grant that this one was passed on from does not hold.
+    ParentNotLive,
     /// A grant is live, but the context is outside its scope.
     OutOfScope,
     /// A live grant covers the context.
     Granted,
+    /// The subject is frozen, whatever grants it has.
+    Frozen,
 }
 
 impl CheckReason {
@@ -169,13 +188,19 @@ impl CheckReason {
             Self::Revoked => "revoked",
             Self::Expired => "expired",
             Self::NotYetValid => "not-yet-valid",
+            Self::ParentNotLive => "parent-not-live",
             Self::OutOfScope => "out-of-scope",
             Self::Granted => "granted",
+            Self::Frozen => "frozen",
         }
     }
 }
 
 impl Authorizations {
+    /// The most grants of one kind that one subject may have at once, so that a revocation of all of
+    /// them always fits in one line.
+    pub const MAX_GRANTS: usize = 1_000;
+
     /// A grant by its id.
     #[must_use]
     pub fn get(&self, grant: GrantId) -> Option<&Grant> {
@@ -200,6 +225,41 @@ impl Authorizations {
             .filter_map(|id| Some((*id, self.grants.get(id)?)))
     }
 
+    /// The freezes, past and present.
+    #[must_use]
+    pub const fn freezes(&self) -> &Freezes {
+        &self.freezes
+    }
+
+    /// A grant, then the one that it was passed on from, and so on up to the root.
+    pub fn lineage(&self, grant: GrantId) -> impl Iterator<Item = (GrantId, &Grant)> {
+        std::iter::successors(Some(grant), |id| self.get(*id)?.parent)
+            .filter_map(|id| Some((id, self.get(id)?)))
+    }
+
+    /// Whether a grant holds at `at`: neither it nor any that it was passed on from is revoked,
+    /// over, yet to come or frozen.
+    #[must_use]
+    pub fn status(&self, id: GrantId, at: Timestamp) -> Option<GrantStatus> {
+        let grant = self.get(id)?;
+        let own = grant.own_status(at);
+        if own != GrantStatus::Live {
+            return Some(own);
+        }
+        if self.freezes.is_frozen(&grant.terms.subject, at) {
+            return Some(GrantStatus::Frozen);
+        }
+        let ancestors_hold = self.lineage(id).skip(1).all(|(_, ancestor)| {
+            let frozen = self.freezes.is_frozen(&ancestor.terms.subject, at);
+            ancestor.own_status(at) == GrantStatus::Live && !frozen
+        });
+        Some(if ancestors_hold {
+            GrantStatus::Live
+        } else {
+            GrantStatus::ParentNotLive
+        })
+    }
+
     /// Whether `subject` may act in `context` at `at`, with the reason.
     ///
     /// The context is the caller's claim: nothing here can check it.
@@ -216,8 +276,12 @@ impl Authorizations {
             grants: Vec::new(),
             obligations: BTreeMap::new(),
         };
-        for (id, grant) in self.of(kind, subject) {
-            let reason = grant.reason(context, at);
+        if self.freezes.is_frozen(subject, at) {
+            outcome.reason = CheckReason::Frozen;
+            return outcome;
+        }
+        for (id, _) in self.of(kind, subject) {
+            let reason = self.reason(id, context, at);
             if reason > outcome.reason {
                 outcome.reason = reason;
                 outcome.grants.clear();
@@ -226,7 +290,7 @@ impl Authorizations {
             if reason == outcome.reason {
                 outcome.grants.push(id);
                 if reason == CheckReason::Granted {
-                    grant.add_obligations(&mut outcome.obligations);
+                    self.add_obligations(id, &mut outcome.obligations);
                 }
             }
         }
@@ -243,7 +307,7 @@ impl Authorizations {
         at: Timestamp,
     ) -> Option<GrantId> {
         self.of(kind, subject)
-            .find(|(_, grant)| grant.reason(context, at) == CheckReason::Granted)
+            .find(|(id, _)| self.reason(*id, context, at) == CheckReason::Granted)
             .map(|(id, _)| id)
     }
 
@@ -298,21 +362,33 @@ impl Authorizations {
     }
 }
 
-impl Grant {
-    fn reason(&self, context: &CheckContext, at: Timestamp) -> CheckReason {
-        match self.status(at) {
-            GrantStatus::Revoked => CheckReason::Revoked,
-            GrantStatus::Expired => CheckReason::Expired,
-            GrantStatus::NotYetValid => CheckReason::NotYetValid,
-            GrantStatus::Live if self.terms.scope.admits(context) => CheckReason::Granted,
-            GrantStatus::Live => CheckReason::OutOfScope,
+impl Authorizations {
+    fn reason(&self, grant: GrantId, context: &CheckContext, at: Timestamp) -> CheckReason {
+        match self.status(grant, at) {
+            None => CheckReason::NoGrant,
+            Some(GrantStatus::Revoked) => CheckReason::Revoked,
+            Some(GrantStatus::Expired) => CheckReason::Expired,
+            Some(GrantStatus::NotYetValid) => CheckReason::NotYetValid,
+            Some(GrantStatus::ParentNotLive) => CheckReason::ParentNotLive,
+            Some(GrantStatus::Frozen) => CheckReason::Frozen,
+            Some(GrantStatus::Live) if self.admits(grant, context) => CheckReason::Granted,
+            Some(GrantStatus::Live) => CheckReason::OutOfScope,
         }
     }
 
-    /// Adds this grant's limits. The strictest limit of each name holds, so that a caller who keeps
-    /// to it is covered by every grant that allows it.
-    fn add_obligations(&self, obligations: &mut BTreeMap<String, u64>) {
-        for (key, limit) in self.terms.scope.obligations() {
+    /// Whether the scope of the grant and of each that it was passed on from admits the context.
+    fn admits(&self, grant: GrantId, context: &CheckContext) -> bool {
+        self.lineage(grant)
+            .all(|(_, grant)| grant.terms.scope.admits(context))
+    }
+
+    /// Adds the limits of a grant and of those that it was passed on from. The strictest limit of
+    /// each name holds, so that a caller who keeps to it is covered by every grant that allows it.
+    fn add_obligations(&self, grant: GrantId, obligations: &mut BTreeMap<String, u64>) {
+        let limits = self
+            .lineage(grant)
+            .flat_map(|(_, grant)| grant.terms.scope.obligations());
+        for (key, limit) in limits {
             let known = obligations.entry(key.as_str().to_owned()).or_insert(limit);
             *known = (*known).min(limit);
         }

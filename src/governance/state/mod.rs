@@ -4,6 +4,7 @@
 //! counts: the rules try a command on a copy before anything is recorded.
 
 pub mod authorization;
+pub mod freeze;
 pub mod prediction;
 mod projection;
 pub mod proposal;
@@ -21,7 +22,7 @@ use super::statement::Statement;
 use super::time::Timestamp;
 use authorization::Authorizations;
 use prediction::Predictions;
-use proposal::Proposals;
+use proposal::{ProposalState, Proposals};
 use registry::Registry;
 
 pub use projection::{PROJECTION_VERSION, StateHash};
@@ -142,6 +143,45 @@ impl State {
     #[must_use]
     pub fn authorizations(&self) -> &Authorizations {
         &self.authorizations
+    }
+
+    /// From when and until when a decision can be executed, as far as that is known at `at`: while
+    /// its subject is frozen nothing is granted, and the window stretches by as long.
+    #[must_use]
+    pub fn execution_window(
+        &self,
+        proposal: &ProposalState,
+        at: Timestamp,
+    ) -> Option<(Timestamp, Timestamp)> {
+        let (eta, end) = proposal.execution_window()?;
+        let frozen = proposal.content().action.grants().map_or(0, |(_, terms)| {
+            let freezes = self.authorizations.freezes();
+            freezes.frozen_micros(&terms.subject, eta, at)
+        });
+        let stretched = end.as_micros().saturating_add(frozen);
+        Some((
+            eta,
+            Timestamp::from_micros(stretched).unwrap_or(Timestamp::MAX),
+        ))
+    }
+
+    /// Whether the execution of a proposal has to wait for the end of a freeze: it would grant
+    /// something to a frozen subject, or pass on a frozen subject's grant.
+    #[must_use]
+    pub fn is_held_by_freeze(&self, proposal: &ProposalState, at: Timestamp) -> bool {
+        let freezes = self.authorizations.freezes();
+        let action = &proposal.content().action;
+        let parent_is_frozen = || {
+            action.parent().is_some_and(|parent| {
+                self.authorizations
+                    .lineage(parent)
+                    .any(|(_, grant)| freezes.is_frozen(&grant.terms().subject, at))
+            })
+        };
+        action
+            .grants()
+            .is_some_and(|(_, terms)| freezes.is_frozen(&terms.subject, at))
+            || parent_is_frozen()
     }
 
     /// The evidence, by node and proposal.

@@ -58,6 +58,13 @@ impl State {
         let nodes = self.registry.iter().map(|(id, node)| {
             json!({
                 "added_at": node.added_at,
+                "former_keys": node.keys.iter().map(|held| {
+                    json!({
+                        "from": held.from,
+                        "key": held.key.fingerprint(),
+                        "until": held.until,
+                    })
+                }).collect::<Vec<_>>(),
                 "key": node.key.fingerprint(),
                 "name": node.name,
                 "node": id,
@@ -79,6 +86,7 @@ impl State {
                 "granted_at": grant.granted_at,
                 "granted_seq": grant.granted_seq,
                 "kind": grant.kind,
+                "parent": grant.parent,
                 "revoked": grant.revoked.map(|revoked| {
                     json!({"at": revoked.at, "by": revoked.by, "seq": revoked.seq})
                 }),
@@ -89,7 +97,17 @@ impl State {
             .authorizations
             .revocations()
             .map(|(kind, subject, seq)| json!({"kind": kind, "seq": seq, "subject": subject}));
+        let freezes = self.authorizations.freezes.iter().map(|(id, freeze)| {
+            json!({
+                "freeze": id,
+                "from": freeze.from,
+                "lifted_at": freeze.lifted_at,
+                "target": freeze.target,
+                "until": freeze.until,
+            })
+        });
         json!({
+            "freezes": freezes.collect::<Vec<_>>(),
             "grants": grants.collect::<Vec<_>>(),
             "revocations": revocations.collect::<Vec<_>>(),
         })
@@ -133,6 +151,7 @@ fn project_proposal(proposal: &ProposalState) -> Value {
         "early_decision": proposal.early_decision,
         "electorate": electorate.collect::<Vec<_>>(),
         "ended_at": proposal.ended_at,
+        "ended_seq": proposal.ended_seq,
         "epoch": proposal.epoch,
         "evidence_window_seconds": proposal.evidence_window,
         "hash": proposal.hash,

@@ -11,7 +11,7 @@ use crate::governance::digest::Digest;
 use crate::governance::id::{NodeId, ProposalId};
 use crate::governance::kind::{AuthorizationKind, ProposalKind};
 use crate::governance::policy::Rule;
-use crate::governance::proposal::Proposal as Content;
+use crate::governance::proposal::{Action, Proposal as Content};
 use crate::governance::statement::Signed;
 use crate::governance::tally::{Standing, Tally};
 use crate::governance::time::{Seconds, Timestamp};
@@ -45,6 +45,7 @@ pub struct ProposalState {
     pub(in crate::governance) status: Status,
     pub(in crate::governance) decided: Option<Decided>,
     pub(in crate::governance) ended_at: Option<Timestamp>,
+    pub(in crate::governance) ended_seq: Option<u64>,
     pub(in crate::governance) tainted: bool,
 }
 
@@ -267,6 +268,12 @@ impl ProposalState {
         self.ended_at
     }
 
+    /// The entry that ended it, if it has ended.
+    #[must_use]
+    pub const fn ended_seq(&self) -> Option<u64> {
+        self.ended_seq
+    }
+
     /// Whether a voter was found Byzantine after the decision was carried out.
     #[must_use]
     pub const fn is_tainted(&self) -> bool {
@@ -280,9 +287,9 @@ impl ProposalState {
         longest.unwrap_or(Seconds::ZERO)
     }
 
-    /// From when and until when a queued decision can be executed.
+    /// From when and until when a decision can be executed if no freeze stretches the window.
     #[must_use]
-    pub fn execution_window(&self) -> Option<(Timestamp, Timestamp)> {
+    pub(in crate::governance) fn execution_window(&self) -> Option<(Timestamp, Timestamp)> {
         let eta = self.decided?.at.saturating_add(self.timelock());
         let window = self.rules.iter().map(|rule| rule.window_seconds).min()?;
         Some((eta, eta.saturating_add(window)))
@@ -349,6 +356,17 @@ impl Proposals {
                 let (kind, _) = proposal.content.action.grants()?;
                 Some((proposal, kind))
             })
+    }
+
+    /// The proposals to reinstate a node that are not final yet, with that node.
+    pub(in crate::governance) fn pending_reinstatements(
+        &self,
+    ) -> impl Iterator<Item = (&ProposalState, NodeId)> {
+        let pending = self.undecided().chain(self.unfinished());
+        pending.filter_map(|proposal| match &proposal.content.action {
+            Action::ReinstateNode(new) => Some((proposal, new.node)),
+            _ => None,
+        })
     }
 
     pub(in crate::governance) fn open(&mut self, proposal: ProposalState) {

@@ -26,10 +26,22 @@ pub struct Registry {
 pub struct Node {
     pub(in crate::governance) name: Name,
     pub(in crate::governance) weight: Weight,
+    pub(in crate::governance) keys: Vec<HeldKey>,
     pub(in crate::governance) key: PublicKey,
     pub(in crate::governance) status: NodeStatus,
     pub(in crate::governance) added_at: u64,
     pub(in crate::governance) votes: BTreeSet<VoteId>,
+}
+
+/// A key that a node held before its present one.
+#[derive(Debug, Clone)]
+pub struct HeldKey {
+    /// The key.
+    pub key: PublicKey,
+    /// The entry from which on it was held.
+    pub from: u64,
+    /// The entry from which on it was held no longer.
+    pub until: u64,
 }
 
 /// Whether a node takes part.
@@ -73,6 +85,32 @@ impl Node {
     #[must_use]
     pub const fn key(&self) -> &PublicKey {
         &self.key
+    }
+
+    /// The keys that the node held before, oldest first. None of them signs anything any more;
+    /// evidence against the node may still verify under them.
+    #[must_use]
+    pub fn former_keys(&self) -> &[HeldKey] {
+        &self.keys
+    }
+
+    /// The key that the node held at an entry, and the entry from which on it held it.
+    #[must_use]
+    pub fn key_at(&self, seq: u64) -> (&PublicKey, u64) {
+        let former = self.keys.iter().find(|held| seq < held.until);
+        let current_from = self.keys.last().map_or(self.added_at, |held| held.until);
+        former.map_or((&self.key, current_from), |held| (&held.key, held.from))
+    }
+
+    /// The keys that the node held at some time between two entries.
+    pub fn keys_held_between(&self, first: u64, last: u64) -> impl Iterator<Item = &PublicKey> {
+        let current_from = self.keys.last().map_or(self.added_at, |held| held.until);
+        let current = (current_from <= last).then_some(&self.key);
+        self.keys
+            .iter()
+            .filter(move |held| held.from <= last && held.until > first)
+            .map(|held| &held.key)
+            .chain(current)
     }
 
     /// Whether it takes part.
@@ -179,6 +217,36 @@ impl Registry {
             }
         }
         node.status = status;
+    }
+
+    /// Puts another key in the place of a node's key. The old one is never accepted again.
+    pub(in crate::governance) fn change_key(&mut self, id: NodeId, key: &PublicKey, seq: u64) {
+        let Some(node) = self.nodes.get_mut(&id) else {
+            return;
+        };
+        self.used_keys.insert(key.fingerprint());
+        let from = node.keys.last().map_or(node.added_at, |held| held.until);
+        let retired = std::mem::replace(&mut node.key, key.clone());
+        node.keys.push(HeldKey {
+            key: retired,
+            from,
+            until: seq,
+        });
+    }
+
+    /// Lets a suspended node take part again.
+    pub(in crate::governance) fn reinstate(&mut self, id: NodeId) {
+        let Some(node) = self.nodes.get_mut(&id) else {
+            return;
+        };
+        if node.status != NodeStatus::Suspended {
+            return;
+        }
+        node.status = NodeStatus::Active;
+        self.active += 1;
+        if let Some(total) = self.active_weight.plus(node.weight) {
+            self.active_weight = total;
+        }
     }
 
     pub(in crate::governance) fn note_vote(&mut self, voter: NodeId, vote: VoteId) {

@@ -59,7 +59,11 @@ fn found(world: &World) -> Value {
 
 #[test]
 fn the_golden_ledger_reads_as_it_always_did() {
-    assert_eq!(found(&golden()), expected());
+    let (found, expected) = (found(&golden()), expected());
+    for name in ["entries", "head", "ledger", "merkle_root", "state_hash"] {
+        assert_eq!(found[name], expected[name], "{name}");
+    }
+    assert!(found == expected, "the state at an earlier entry changed");
 }
 
 #[test]
@@ -251,13 +255,58 @@ fn story() -> World {
             .run(&format!("execute {removed} --now 2026-02-11T13:00:00Z"))
             .ok();
     }
+    // A freeze and its end, a delegation, a lost key and the return of who was suspended.
+    let carry_out = |what: &str, voters: &[&str], date: u32| {
+        let proposal = world.propose(what, &day(date));
+        for voter in voters {
+            if world.status(&proposal) == "voting" {
+                world.approve(&proposal, &[voter], &day(date));
+            }
+        }
+        if world.status(&proposal) == "queued" {
+            let line = format!("execute {proposal} --now 2026-02-{date:02}T13:00:00Z");
+            world.run(&line).ok();
+        }
+        assert_eq!(world.status(&proposal), "executed", "{what}");
+        proposal
+    };
+    let all = ["ada", "bea", "cid"];
+    let parent = carry_out(
+        "authorize-agent did:example:parent --scope ward=a",
+        &all,
+        12,
+    );
+    carry_out(
+        &format!("delegation did:example:child --scope ward=a --param parent={parent}"),
+        &all,
+        13,
+    );
+    carry_out(
+        "emergency-freeze did:example:child --duration 48h",
+        &["ada", "bea"],
+        14,
+    );
+    carry_out("lift-freeze did:example:child", &all, 15);
+    carry_out("revoke-agent did:example:parent", &all, 16);
+    world.run("key new cid-2 --algorithm ML-DSA-65").ok();
+    carry_out("replace-key cid --file cid-2", &["ada", "bea", "cid"], 17);
+    world.run("key new eve-2").ok();
+    carry_out(
+        "reinstate-node eve --file eve-2",
+        &["ada", "bea", "cid-2"],
+        18,
+    );
+    world.run("key new bea-2").ok();
+    world
+        .run(&format!("rotate-key bea-2 --as bea --now {}", day(19)))
+        .ok();
     // One is judged at its deadline, one is still open.
-    let judged = world.propose("authorize-agent did:example:agent", &day(12));
-    for (voter, decision) in [("ada", "approve"), ("cid", "reject")] {
-        let line = format!("vote {judged} {decision} --as {voter} --now {}", day(12));
+    let judged = world.propose("authorize-agent did:example:agent", &day(22));
+    for (voter, decision) in [("ada", "approve"), ("cid-2", "reject")] {
+        let line = format!("vote {judged} {decision} --as {voter} --now {}", day(22));
         world.run(&line).ok();
     }
-    world.run(&format!("close {judged} --now {}", day(13))).ok();
-    world.propose("authorize-agent did:example:open", &day(14));
+    world.run(&format!("close {judged} --now {}", day(23))).ok();
+    world.propose("authorize-agent did:example:open", &day(24));
     world
 }
