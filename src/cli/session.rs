@@ -153,7 +153,7 @@ impl Session {
         let known = self.read_at(Some(At::Seq(seq)))?;
         match at {
             None => Ok(known),
-            Some(At::Time(time)) => Ok(Moment { at: time, ..known }),
+            Some(At::Time(at)) => Ok(Moment { at, ..known }),
             Some(At::Seq(_)) => Err(Failure::usage(
                 "history.two-entries",
                 "--as-known-at names an entry already: give --at a time",

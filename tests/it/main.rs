@@ -19,6 +19,7 @@ mod invariants;
 mod keys;
 mod lifecycle;
 mod order;
+mod provenance;
 mod refusals;
 mod replaying;
 mod tally;

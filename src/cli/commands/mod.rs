@@ -22,3 +22,4 @@ pub mod verify;
 pub mod vote;
 mod why_report;
 pub mod withdraw;
+mod without;

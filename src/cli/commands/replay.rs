@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::authorization::{self, GrantView};
 use super::node::{self, NodeSummary};
+use super::without;
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
@@ -22,7 +23,9 @@ use crate::replay::{Unchecked, replay};
 #[command(after_long_help = help!(
     "  althing replay
   althing replay --at 42
-  althing replay --json | jq -r .state_hash"
+  althing replay --json | jq -r .state_hash
+  althing replay --without 15
+  althing replay --without university"
 ))]
 pub struct Replay {
     /// Stop at an entry number or a time.
@@ -31,6 +34,10 @@ pub struct Replay {
     /// Take every signature for good: faster, and no proof of anything.
     #[arg(long)]
     no_signatures: bool,
+    /// Show what would have come of the history without an entry, or without anything that a node
+    /// signed.
+    #[arg(long, value_name = "SEQ|NODE", conflicts_with_all = ["at", "no_signatures"])]
+    without: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -92,6 +99,9 @@ impl Report for ReplayReport {
 
 /// Runs `althing replay`.
 pub fn run(command: &Replay, session: &Session, output: &Output) -> Result<Exit, Failure> {
+    if let Some(what) = &command.without {
+        return without::run(what, session, output);
+    }
     let moment = if command.no_signatures {
         let replayed = replay(session.open_reader()?.reader(), &Unchecked)?;
         Moment {
