@@ -405,6 +405,11 @@ fn proposals() {
         ),
         ("propose replace-key ada {as}", 2, "proposal.file"),
         (
+            "propose revoke-delegation did:example:x {as} --param grant_id=zz",
+            3,
+            "grant.unknown",
+        ),
+        (
             "propose replace-key ada {as} --file bea",
             3,
             "node.key-used",

@@ -255,58 +255,62 @@ fn story() -> World {
             .run(&format!("execute {removed} --now 2026-02-11T13:00:00Z"))
             .ok();
     }
-    // A freeze and its end, a delegation, a lost key and the return of who was suspended.
-    let carry_out = |what: &str, voters: &[&str], date: u32| {
-        let proposal = world.propose(what, &day(date));
-        for voter in voters {
-            if world.status(&proposal) == "voting" {
-                world.approve(&proposal, &[voter], &day(date));
-            }
-        }
-        if world.status(&proposal) == "queued" {
-            let line = format!("execute {proposal} --now 2026-02-{date:02}T13:00:00Z");
-            world.run(&line).ok();
-        }
-        assert_eq!(world.status(&proposal), "executed", "{what}");
-        proposal
-    };
-    let all = ["ada", "bea", "cid"];
-    let parent = carry_out(
-        "authorize-agent did:example:parent --scope ward=a",
-        &all,
-        12,
-    );
-    carry_out(
-        &format!("delegation did:example:child --scope ward=a --param parent={parent}"),
-        &all,
-        13,
-    );
-    carry_out(
-        "emergency-freeze did:example:child --duration 48h",
-        &["ada", "bea"],
-        14,
-    );
-    carry_out("lift-freeze did:example:child", &all, 15);
-    carry_out("revoke-agent did:example:parent", &all, 16);
-    world.run("key new cid-2 --algorithm ML-DSA-65").ok();
-    carry_out("replace-key cid --file cid-2", &["ada", "bea", "cid"], 17);
-    world.run("key new eve-2").ok();
-    carry_out(
-        "reinstate-node eve --file eve-2",
-        &["ada", "bea", "cid-2"],
-        18,
-    );
-    world.run("key new bea-2").ok();
-    world
-        .run(&format!("rotate-key bea-2 --as bea --now {}", day(19)))
-        .ok();
     // One is judged at its deadline, one is still open.
-    let judged = world.propose("authorize-agent did:example:agent", &day(22));
-    for (voter, decision) in [("ada", "approve"), ("cid-2", "reject")] {
-        let line = format!("vote {judged} {decision} --as {voter} --now {}", day(22));
+    let judged = world.propose("authorize-agent did:example:agent", &day(12));
+    for (voter, decision) in [("ada", "approve"), ("cid", "reject")] {
+        let line = format!("vote {judged} {decision} --as {voter} --now {}", day(12));
         world.run(&line).ok();
     }
-    world.run(&format!("close {judged} --now {}", day(23))).ok();
-    world.propose("authorize-agent did:example:open", &day(24));
+    world.run(&format!("close {judged} --now {}", day(13))).ok();
+    new_keys(&world, &day);
+    delegate_and_freeze(&world, &day);
+    world.propose("authorize-agent did:example:open", &day(20));
     world
+}
+
+/// Proposes, approves, and executes when the timelock of an hour is over.
+fn carry_out(world: &World, what: &str, voters: &[&str], date: &str) -> String {
+    let proposal = world.propose(what, &format!("{date}T12:00:00Z"));
+    world.approve(&proposal, voters, &format!("{date}T12:00:00Z"));
+    let later = format!("execute {proposal} --now {date}T13:00:00Z");
+    world.run(&later).ok();
+    assert_eq!(world.status(&proposal), "executed", "{what}");
+    proposal
+}
+
+/// A node changes its key, a suspended one comes back with another, a third is given one.
+fn new_keys(world: &World, day: &impl Fn(u32) -> String) {
+    for (name, algorithm) in [
+        ("bea-2", "ML-DSA-87"),
+        ("eve-2", "ML-DSA-44"),
+        ("cid-2", "ML-DSA-65"),
+    ] {
+        let line = format!("key new {name} --algorithm {algorithm}");
+        world.run(&line).ok();
+    }
+    let rotation = format!("rotate-key bea-2 --as bea --now {}", day(14));
+    world.run(&rotation).ok();
+    let voters = ["ada", "bea-2"];
+    let reinstatement = "reinstate-node eve --file eve-2";
+    carry_out(world, reinstatement, &voters, "2026-02-15");
+    let voters = ["ada", "bea-2", "eve-2"];
+    carry_out(world, "replace-key cid --file cid-2", &voters, "2026-02-16");
+}
+
+/// An agent's grant is passed on, then everything is frozen, and the freeze is lifted.
+fn delegate_and_freeze(world: &World, day: &impl Fn(u32) -> String) {
+    let voters = ["ada", "bea-2", "eve-2"];
+    let root = "authorize-agent did:example:root --scope region=eu --scope region=us";
+    let root = carry_out(world, root, &voters, "2026-02-17");
+    let delegation =
+        format!("delegation did:example:child --scope region=eu --param parent={root}");
+    carry_out(world, &delegation, &voters, "2026-02-18");
+    let freeze = "emergency-freeze * --expires 2026-02-21T00:00:00Z";
+    carry_out(world, freeze, &voters[..2], "2026-02-19");
+    let lift = world.propose("lift-freeze *", "2026-02-19T14:00:00Z");
+    world.approve(&lift, &voters, "2026-02-19T14:00:00Z");
+    let later = format!("execute {lift} --now 2026-02-19T15:00:00Z");
+    world.run(&later).ok();
+    let check = "authorization check did:example:child --kind delegation --context region=eu";
+    world.run(&format!("{check} --now {}", day(20))).ok();
 }
