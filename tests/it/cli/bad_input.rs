@@ -372,31 +372,52 @@ fn proposals() {
         ),
         ("propose emergency-freeze * {as}", 2, "freeze.until"),
         (
-            "propose emergency-freeze * {as} --duration 100h",
+            "propose emergency-freeze * {as} --duration 80h",
             3,
             "freeze.too-long",
         ),
+        (
+            "propose emergency-freeze * {as} --expires {now}",
+            3,
+            "freeze.end-in-past",
+        ),
+        (
+            "propose emergency-freeze x {as} --duration 1h",
+            2,
+            "proposal.subject",
+        ),
         ("propose lift-freeze * {as}", 3, "freeze.not-frozen"),
+        ("propose lift-freeze {as}", 2, "proposal.subject"),
         (
             "propose delegation did:example:x {as}",
             2,
             "delegation.parent",
         ),
         (
+            "propose delegation did:example:x {as} --param parent=zz",
+            3,
+            "grant.unknown",
+        ),
+        (
             "propose reinstate-node ada {as} --file eve",
             3,
             "node.not-suspended",
-        ),
-        (
-            "propose replace-key ada {as} --file bea",
-            3,
-            "node.key-used",
         ),
         ("propose replace-key ada {as}", 2, "proposal.file"),
         (
             "propose revoke-delegation did:example:x {as} --param grant_id=zz",
             3,
             "grant.unknown",
+        ),
+        (
+            "propose replace-key ada {as} --file bea",
+            3,
+            "node.key-used",
+        ),
+        (
+            "propose replace-key nobody {as} --file eve",
+            3,
+            "node.unknown",
         ),
     ]
     .map(|(line, exit, code)| {
@@ -561,6 +582,20 @@ fn questions() {
                 3,
                 "history.no-such-point",
             ),
+            ("authorization why did:example:x", "", 2, "usage"),
+            ("authorization why nonsense --kind model", "", 2, "usage"),
+            (
+                "authorization why did:example:x --kind model --as-known-at 9999",
+                "",
+                3,
+                "history.no-such-point",
+            ),
+            (
+                "authorization check did:example:x --kind model --as-known-at 6 --at 5",
+                "",
+                2,
+                "history.two-entries",
+            ),
             ("authorization list --at 0", "", 3, "history.no-such-point"),
             ("log --operation nonsense", "", 2, "usage"),
             ("log --since now", "", 2, "usage"),
@@ -616,6 +651,7 @@ fn everything() -> Vec<(String, bool)> {
         "authorization list",
         "authorization check did:example:x --kind model",
         "authorization check did:example:x --kind model --at 1",
+        "authorization why did:example:x --kind model",
         "log",
         "log --reverse",
         "verify",

@@ -346,3 +346,90 @@ fn one_grant_can_be_revoked_and_the_other_stays() {
         .collect();
     assert_eq!(statuses, ["revoked", "live"]);
 }
+
+#[test]
+fn a_freeze_stops_checks_until_it_is_lifted() {
+    let world = World::founded();
+    world.pass(&format!("authorize-model {TRIAGE}"), DAY_1);
+    let check = |now: &str| {
+        let line = format!("authorization check {TRIAGE} --kind model --now {now} --json");
+        let ran = world.run(&line);
+        (ran.code, ran.json()["reason"].as_str().unwrap().to_owned())
+    };
+    let granted = (Some(0), "granted".to_owned());
+    let frozen = (Some(3), "frozen".to_owned());
+    assert_eq!(check(DAY_1), granted);
+    // More than a third is enough to stop everything.
+    let freeze = world.propose("emergency-freeze * --duration 24h", DAY_1);
+    world.approve(&freeze, &["ada", "bea"], DAY_1);
+    assert_eq!(world.status(&freeze), "executed");
+    assert_eq!(check(DAY_1), frozen);
+    assert_eq!(check(BEFORE), frozen);
+    assert_eq!(check(DEADLINE), granted);
+    let replayed = world
+        .run(&format!("replay --now {DAY_1} --json"))
+        .ok()
+        .json();
+    assert_eq!(replayed["frozen"], true);
+    world.pass("lift-freeze *", DAY_1);
+    assert_eq!(check(DAY_1), granted);
+    let replayed = world
+        .run(&format!("replay --now {DAY_1} --json"))
+        .ok()
+        .json();
+    assert_eq!(replayed["frozen"], false);
+    world.verify();
+}
+
+#[test]
+fn a_delegation_lives_as_long_as_its_parent() {
+    let world = World::founded();
+    let agent = "did:example:agent";
+    let parent = world.pass(&format!("authorize-agent {agent} --scope ward=a"), DAY_1);
+    world
+        .run(&format!(
+            "propose delegation did:example:child --scope ward=b --param parent={parent} \
+             --title T --as ada --now {DAY_1} --json"
+        ))
+        .fails(3, "delegation.invalid");
+    let terms = format!("--scope ward=a --param parent={}", &parent[..8]);
+    world.pass(&format!("delegation did:example:child {terms}"), DAY_1);
+    let check = format!(
+        "authorization check did:example:child --kind delegation --context ward=a --now {DAY_1}"
+    );
+    world.run(&check).ok();
+    world.pass(&format!("revoke-agent {agent}"), DAY_1);
+    world.run(&check).exits(3);
+    world.verify();
+}
+
+#[test]
+fn a_lost_key_is_replaced_and_a_suspended_node_comes_back() {
+    let world = World::founded();
+    world.run("key new dan-2").ok();
+    world.run("key new cid-2").ok();
+    let model = format!("authorize-model {TRIAGE}");
+    world.pass("replace-key dan --file dan-2", DAY_1);
+    let next = world.propose(&model, DAY_1);
+    world
+        .run(&format!(
+            "vote {next} approve --as dan --now {DAY_1} --json"
+        ))
+        .fails(11, "ballot.signature");
+    world.approve(&next, &["dan-2"], DAY_1);
+
+    world.approve(&next, &["cid"], DAY_1);
+    world
+        .run(&format!(
+            "vote {next} reject --as cid --force --now {DAY_1} --json"
+        ))
+        .fails(3, "ballot.equivocation");
+    let back = world.propose("reinstate-node cid --file cid-2", DAY_1);
+    world.approve(&back, &["ada", "bea", "dan-2"], DAY_1);
+    assert_eq!(world.status(&back), "executed");
+    let node = world.run("node show cid --json").ok().json();
+    assert_eq!(node["status"], "active");
+    let last = world.propose(&model, DAY_1);
+    world.approve(&last, &["cid-2"], DAY_1);
+    world.verify();
+}
