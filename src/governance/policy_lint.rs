@@ -775,26 +775,29 @@ fn no_quorum(kind: &KindLint, electorate: &Electorate) -> Option<Found> {
 }
 
 /// The brake should take one honest node while less than a third is Byzantine, and not more.
-fn freeze(kind: &KindLint, electorate: &Electorate) -> Option<Found> {
+fn freeze(kind: &KindLint, electorate: &Electorate) -> Vec<Found> {
     let total = electorate.total;
     let a_third = total / 3;
-    let at_best = kind.passes_with_abstentions?.needed_weight;
-    let against = kind
-        .passes_against_all
-        .map_or(total, |coalition| coalition.needed_weight);
-    if at_best <= a_third {
+    let mut found = Vec::new();
+    if let Some(with) = kind.passes_with_abstentions
+        && with.needed_weight <= a_third
+    {
         let message = format!(
-            "a third of all weight or less can freeze: {at_best} of {total}; if all of it is \
-             Byzantine, no honest node stands behind the freeze"
+            "a third of all weight or less can freeze, {} of {total}, if all others abstain: no \
+             honest node has to stand behind a freeze",
+            with.needed_weight
         );
-        Some((Code::FreezeWithinThird, Severity::Warning, message))
-    } else if against > a_third + 1 {
-        let message = format!(
-            "more than just over a third is needed to freeze against the others: {against} of \
-             {total}"
-        );
-        Some((Code::FreezeBeyondThird, Severity::Info, message))
-    } else {
-        None
+        found.push((Code::FreezeWithinThird, Severity::Warning, message));
     }
+    if let Some(against) = kind.passes_against_all
+        && against.needed_weight > a_third + 1
+    {
+        let message = format!(
+            "to freeze against all others takes weight {} of {total}, where more than a third \
+             would do for a brake",
+            against.needed_weight
+        );
+        found.push((Code::FreezeBeyondThird, Severity::Info, message));
+    }
+    found
 }
