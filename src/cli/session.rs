@@ -284,13 +284,21 @@ impl Session {
 }
 
 impl Signer {
-    /// The node that this key belongs to in `state`, or the one that it would found.
-    pub fn node_id(&self, state: &State) -> NodeId {
-        state
-            .registry()
-            .iter()
-            .find(|(_, node)| node.key() == self.key.public_key())
-            .map_or_else(|| self.key.node_id(), |(id, _)| id)
+    /// The node that this key belongs to in `state`, or the one that it would found: an outsider's,
+    /// which the rules refuse. A key that was a node's once signs nothing any more.
+    pub fn node_id(&self, state: &State) -> Result<NodeId, Failure> {
+        let key = self.key.public_key();
+        let mut nodes = state.registry().iter();
+        match nodes.find(|(_, node)| node.key() == key) {
+            Some((id, _)) => Ok(id),
+            None if state.registry().knows_key(key) => Err(Failure::new(
+                Exit::NoAuthority,
+                "key.retired",
+                "this key was a node's once and has been replaced by another",
+            )
+            .hint("sign with the node's present key")),
+            None => Ok(self.key.node_id()),
+        }
     }
 }
 

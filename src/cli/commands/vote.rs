@@ -118,7 +118,7 @@ fn sign(
     session: &Session,
 ) -> Result<Signed<Ballot>, Failure> {
     let proposal = resolve::proposal(state, &vote.proposal)?;
-    let voter = signer.node_id(state);
+    let voter = signer.node_id(state)?;
     // A ballot that can't count is better never signed: the journal would give out the same one,
     // with its late time, whenever it is asked again.
     let Some(member) = proposal.member(voter) else {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::authorization::{scope_text, verdict};
 use super::proposal::describe;
 use crate::cli::output::Report;
-use crate::cli::style::{bad, bold, dim, escaped, good};
+use crate::cli::style::{bad, bold, dim, escaped, escaped_lines, good};
 use crate::governance::id::Subject;
 use crate::governance::kind::AuthorizationKind;
 use crate::governance::label::Name;
@@ -214,7 +214,10 @@ impl Tree {
             ballot.at
         ));
         if !ballot.rationale.as_str().is_empty() {
-            self.line(&format!("\"{}\"", escaped(ballot.rationale.as_str())));
+            self.line(&format!(
+                "\"{}\"",
+                escaped_lines(ballot.rationale.as_str()).join(" / ")
+            ));
         }
         self.line(&dim(&format!(
             "signed by the key {}… that entry {} registered",

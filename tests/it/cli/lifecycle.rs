@@ -404,6 +404,39 @@ fn a_delegation_lives_as_long_as_its_parent() {
 }
 
 #[test]
+fn a_node_changes_its_key_and_keeps_its_place() {
+    let world = World::founded();
+    for name in ["dan-2", "dan-3"] {
+        world.run(&format!("key new {name}")).ok();
+    }
+    let open = world.propose(&format!("authorize-model {TRIAGE}"), DAY_1);
+    let line = format!("rotate-key dan-2 --as dan --now {DAY_1} --json");
+    let rotated = world.run(&line).ok().json();
+    let shown = world.run("node show dan --json").ok().json();
+    assert_eq!(rotated["node"], shown["did"]);
+    world.approve(&open, &["dan-2"], DAY_1);
+    for (line, exit, code) in [
+        (format!("vote {open} approve --as dan"), 4, "key.retired"),
+        ("rotate-key dan-3 --as dan".to_owned(), 4, "key.retired"),
+        ("rotate-key dan-2 --as dan-2".to_owned(), 3, "node.key-used"),
+        (
+            "rotate-key nobody --as dan-2".to_owned(),
+            4,
+            "key.not-found",
+        ),
+    ] {
+        let line = format!("{line} --now {DAY_1} --json");
+        world.run(&line).fails(exit, code);
+    }
+    // The statement travels like any other.
+    let file = "rotation.json";
+    let out = format!("rotate-key dan-3 --as dan-2 --now {DAY_1} --out {file}");
+    world.run(&out).ok();
+    world.run(&format!("submit {file} --now {DAY_1}")).ok();
+    assert_eq!(world.verify()["ok"], true);
+}
+
+#[test]
 fn a_lost_key_is_replaced_and_a_suspended_node_comes_back() {
     let world = World::founded();
     world.run("key new dan-2").ok();
@@ -415,7 +448,7 @@ fn a_lost_key_is_replaced_and_a_suspended_node_comes_back() {
         .run(&format!(
             "vote {next} approve --as dan --now {DAY_1} --json"
         ))
-        .fails(11, "ballot.signature");
+        .fails(4, "key.retired");
     world.approve(&next, &["dan-2"], DAY_1);
 
     world.approve(&next, &["cid"], DAY_1);
