@@ -50,6 +50,9 @@ pub struct Global {
     /// When to color text.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
+    /// Say on standard error what was read.
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
     /// Print no text, only failures.
     #[arg(long, short, global = true)]
     pub quiet: bool,

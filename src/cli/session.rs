@@ -1,7 +1,7 @@
 //! What a command works with: the ledger, the keys and the time.
 
 use std::fs;
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::args::Global;
 use super::error::Failure;
 use super::exit::Exit;
+use super::style::escaped;
 use crate::chain::line::{Head, Line};
 use crate::chain::lines::{Ending, LineReader};
 use crate::governance::command::Command;
@@ -117,7 +118,9 @@ impl Session {
 
     /// Opens the ledger for writing.
     pub fn open_node(&self) -> Result<Node<FileLedger>, Failure> {
-        Ok(Node::open_dir(self.ledger_dir(), self.wait())?)
+        let node = Node::open_dir(self.ledger_dir(), self.wait())?;
+        self.say_what_was_read(node.state());
+        Ok(node)
     }
 
     /// Opens the ledger for reading.
@@ -141,7 +144,22 @@ impl Session {
 
     /// Replays the ledger without writing to it.
     pub fn read(&self) -> Result<Replayed, Failure> {
-        Ok(replay(self.open_reader()?.reader(), &MlDsaVerifier)?)
+        let replayed = replay(self.open_reader()?.reader(), &MlDsaVerifier)?;
+        self.say_what_was_read(&replayed.state);
+        Ok(replayed)
+    }
+
+    fn say_what_was_read(&self, state: &State) {
+        if self.global.verbose {
+            // A note that nobody can read is lost.
+            let _ = writeln!(
+                io::stderr(),
+                "replayed {} entries of ledger {} in {}",
+                state.entries(),
+                state.ledger(),
+                escaped(&self.ledger_dir().display().to_string())
+            );
+        }
     }
 
     /// Replays the ledger as it was known at an entry, with the time to judge at: what was known

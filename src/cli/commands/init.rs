@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::cli::error::Failure;
@@ -48,8 +49,8 @@ pub struct Init {
         required_unless_present = "from"
     )]
     founders: Vec<String>,
-    /// The policy: a file as `althing policy template` prints it, `default`, or `uniform`
-    /// (two thirds of everything, nothing else).
+    /// The policy: a file as `althing policy template` prints it (what it leaves out is as by
+    /// default), `default`, or `uniform` (two thirds of everything, nothing else).
     #[arg(long, value_name = "FILE|uniform", default_value = "default")]
     policy: String,
     /// Write the founding statement with the signatures that can be made here, and found nothing.
@@ -188,17 +189,32 @@ fn policy(argument: &str) -> Result<Policy, Failure> {
     match argument {
         "default" => Ok(Policy::default()),
         "uniform" => Ok(Policy::uniform()),
-        file => read_policy(Path::new(file)),
+        file => read_policy(Path::new(file), &Policy::default()),
     }
 }
 
-/// Reads a policy file.
-pub fn read_policy(path: &Path) -> Result<Policy, Failure> {
+/// Reads a policy file. What it leaves out is as in `base`; `kinds`, where given, are all that depart
+/// from its default rule.
+pub fn read_policy(path: &Path, base: &Policy) -> Result<Policy, Failure> {
     let text = read_text(path)?;
-    serde_json::from_str(&text).map_err(|error| {
+    complete_policy(&text, base).map_err(|error| {
         Failure::usage("policy.malformed", format!("{}: {error}", path.display()))
             .hint("`althing policy template` prints a complete one to start from")
     })
+}
+
+fn complete_policy(text: &str, base: &Policy) -> Result<Policy, serde_json::Error> {
+    let given: Map<String, Value> = serde_json::from_str(text)?;
+    let mut policy = serde_json::to_value(base)?;
+    for (name, value) in given {
+        match (policy.get_mut(&name), value) {
+            (Some(Value::Object(rule)), Value::Object(given)) if name == "default" => {
+                rule.extend(given);
+            }
+            (_, value) => policy[name] = value,
+        }
+    }
+    serde_json::from_value(policy)
 }
 
 /// Adds the signatures of all founders whose keys are here.
@@ -240,4 +256,35 @@ fn found_ledger(genesis: &Genesis, session: &Session) -> Result<InitReport, Fail
         entries: state.entries(),
         directory: session.ledger_dir().clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_policy_file_leaves_out_is_as_by_default() {
+        let default = Policy::default();
+        let quorum = r#"{"default": {"quorum": "1/2"}}"#;
+        let policy = complete_policy(quorum, &default).unwrap();
+        assert_eq!(policy.default.quorum, "1/2".parse().ok());
+        assert_eq!(policy.default.approval, default.default.approval);
+        assert_eq!(policy.kinds, default.kinds);
+        let kinds = r#"{"kinds": {}, "early_decision": false}"#;
+        let policy = complete_policy(kinds, &default).unwrap();
+        assert!(policy.kinds.is_empty() && !policy.early_decision);
+        let whole = serde_json::to_string(&Policy::uniform()).unwrap();
+        assert_eq!(
+            complete_policy(&whole, &default).unwrap(),
+            Policy::uniform()
+        );
+        for bad in [
+            "[]",
+            r#"{"quorum": "1/2"}"#,
+            r#"{"default": {"x": 1}}"#,
+            r#"{"default": 1}"#,
+        ] {
+            assert!(complete_policy(bad, &default).is_err(), "{bad}");
+        }
+    }
 }

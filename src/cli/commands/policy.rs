@@ -117,7 +117,7 @@ fn named_policy(name: &Path) -> Result<(String, Policy), Failure> {
     let policy = match name.to_str() {
         Some("default") => Policy::default(),
         Some("uniform") => Policy::uniform(),
-        _ => read_policy(name)?,
+        _ => read_policy(name, &Policy::default())?,
     };
     Ok((name.display().to_string(), policy))
 }

@@ -56,7 +56,7 @@ Parameters of each kind (--param NAME=JSON; others are kept as they are for vote
   revoke-model, revoke-agent         grant_id=\"<id>\" to end one grant instead of all
   add-node                           weight=N; --file, the newcomer's public key export
   remove-node                        none
-  update-policy                      --file, the whole new policy
+  update-policy                      --file, the new policy; what it leaves out stays as it is
   emergency-freeze                   SUBJECT or '*', and --duration or --expires
   lift-freeze                        SUBJECT or '*', exactly as it was frozen
   delegation                         parent=\"<grant id>\"; terms no wider than the parent's
@@ -287,7 +287,10 @@ fn action(
             Action::RevokeDelegation(revocation(propose, parameters, state)?)
         }
         ProposalKind::UpdatePolicy => Action::UpdatePolicy {
-            policy: Box::new(super::init::read_policy(file(propose, "the new policy")?)?),
+            policy: Box::new(super::init::read_policy(
+                file(propose, "the new policy")?,
+                state.policy(),
+            )?),
         },
         ProposalKind::AddNode => Action::AddNode(new_node(propose, parameters, session)?),
         ProposalKind::RemoveNode => Action::RemoveNode {
