@@ -3,6 +3,7 @@
 //! One binary, one module a subject: a single link, and the tests of all subjects run in parallel.
 
 mod architecture;
+mod blast_radius;
 mod bytes;
 mod delegation;
 mod forgery;
@@ -12,6 +13,7 @@ mod invariants;
 mod keys;
 mod lifecycle;
 mod order;
+mod policy_lint;
 mod refusals;
 mod replaying;
 mod tally;
