@@ -8,6 +8,7 @@ use althing::governance::event::Event;
 use althing::governance::id::{NodeId, ProposalId};
 use althing::governance::kind::ProposalKind;
 use althing::governance::policy::Policy;
+use althing::governance::proposal::Action;
 use althing::governance::state::State;
 use althing::governance::state::proposal::Status;
 use althing::governance::tally::{Standing, Verdict};
@@ -296,4 +297,39 @@ fn what_is_undecided_or_withdrawn_hangs_on_nobody() {
     assert_eq!(took_part_in(assembly.state(), assembly.id(0)), 0);
     close(&mut assembly, open);
     assert_eq!(flips(assembly.state(), assembly.id(0)).len(), 1);
+}
+
+/// The last active node is flagged and its other ballots count; evidence on the proposal itself
+/// that follows after the decision changes nothing of that.
+#[test]
+fn the_last_active_nodes_other_ballots_counted() {
+    let mut assembly = Assembly::under(at_the_deadline(Policy::uniform()), &[1, 3]);
+    let other = assembly.propose(1, authorize_model("other"));
+    let proposal = assembly.propose(1, authorize_model("triage"));
+    assembly.vote(1, proposal, Approve);
+    assembly.accuse(0, other);
+    assembly.accuse(1, other);
+    assert_eq!(close(&mut assembly, proposal), Verdict::Passed);
+    let hung = BTreeMap::from([(proposal, (Verdict::Passed, Verdict::Expired))]);
+    assert_eq!(flips(assembly.state(), assembly.id(1)), hung);
+    assembly.accuse(1, proposal);
+    assert_eq!(flips(assembly.state(), assembly.id(1)), hung);
+}
+
+/// Evidence from before a node was reinstated says nothing about its ballots since.
+#[test]
+fn a_reinstated_nodes_ballots_counted() {
+    let mut assembly = Assembly::under(Policy::uniform(), &[1; 4]);
+    let other = assembly.propose(1, authorize_model("other"));
+    assembly.accuse(0, other);
+    let (_, new_key) = assembly.new_key(assembly.id(0));
+    let reinstated = assembly.pass(1..4, Action::ReinstateNode(new_key));
+    assert_eq!(assembly.status(reinstated), Status::Executed);
+    let proposal = assembly.pass(0..3, authorize_model("triage"));
+    let hung = Some((Verdict::Passed, Verdict::Expired));
+    let found = flips(assembly.state(), assembly.id(0));
+    assert_eq!(found.get(&proposal).copied(), hung);
+    assembly.accuse(0, proposal);
+    let found = flips(assembly.state(), assembly.id(0));
+    assert_eq!(found.get(&proposal).copied(), hung);
 }
