@@ -8,6 +8,7 @@
 )]
 
 mod architecture;
+mod blast_radius;
 mod bytes;
 #[cfg(feature = "cli")]
 mod cli;
@@ -19,6 +20,7 @@ mod invariants;
 mod keys;
 mod lifecycle;
 mod order;
+mod policy_lint;
 mod provenance;
 mod refusals;
 mod replaying;
