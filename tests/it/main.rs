@@ -19,9 +19,11 @@ mod holes;
 mod invariants;
 mod keys;
 mod lifecycle;
+mod node;
 mod order;
 mod policy_lint;
 mod provenance;
+
 mod refusals;
 mod replaying;
 mod tally;
