@@ -31,9 +31,9 @@ pub struct Flip {
 ///
 /// Its weight stays in the total and its ballot is absent. Both outcomes are judged at the
 /// deadline on the ballots that were counted when the proposal was decided: who else would have
-/// voted had the decision not come early, nobody knows. A decision that came early is one that the
-/// same ballots give at the deadline, but for a rejection by ballots that alone miss the quorum,
-/// and that one flips without no ballot.
+/// voted had the decision not come early, nobody knows. So `was` is what was decided: an early
+/// decision is the one that its ballots give at the deadline, but for rejections by ballots that
+/// miss the quorum, and those miss it with one ballot less as well.
 #[must_use]
 pub fn blast_radius(state: &State, node: NodeId) -> Vec<Flip> {
     let proposals = state.proposals().iter();

@@ -264,3 +264,48 @@ fn side(side: &Side) -> String {
     let blocs: Vec<String> = side.blocs.iter().map(bloc).collect();
     blocs.join(" and ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(policy: &Policy, weights: &[u64]) -> LintReport {
+        let weights = weights.iter().map(|weight| Weight::new(*weight));
+        let weights: Vec<Weight> = weights.map(|weight| weight.expect("a weight")).collect();
+        LintReport {
+            policy: "of a test".to_owned(),
+            lint: lint(policy, &weights).expect("an electorate"),
+        }
+    }
+
+    #[test]
+    fn the_text_says_every_finding_and_the_example() {
+        let text = report(&Policy::uniform(), &[1; 9]).text();
+        for expected in [
+            "9 nodes, total weight 9",
+            "4/4 either way",
+            "lint.contradictory-passes",
+            "weight 4 passes one and weight 5 the other, although up to 2 and 2 reject them",
+            "every kind: one node passes it if all others abstain",
+            "4 nodes of weight 1 on one side, 5 nodes of weight 1 on the other",
+        ] {
+            assert!(text.contains(expected), "{expected}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_bound_is_told_from_a_weight_that_there_is() {
+        let report = report(&Policy::uniform(), &[1_000_000; 25]);
+        assert!(report.text().contains("17/≥16666667"));
+    }
+
+    #[test]
+    fn the_json_has_policy_and_findings_on_top() {
+        let json = serde_json::to_value(report(&Policy::default(), &[1, 1, 2])).unwrap();
+        let members: Vec<&String> = json.as_object().unwrap().keys().collect();
+        let expected = ["findings", "kinds", "nodes", "policy", "total_weight"];
+        let mut members: Vec<&str> = members.into_iter().map(String::as_str).collect();
+        members.sort_unstable();
+        assert_eq!(members, expected);
+    }
+}
