@@ -84,12 +84,12 @@ pub enum Command {
     /// Tell the whole story on a fresh ledger.
     Demo(commands::demo::Demo),
     /// Make and show keys.
-    #[command(subcommand)]
+    #[command(subcommand, after_long_help = help!("  althing key new clinic\n  althing key list\n  althing key export clinic --public > clinic.pub.json"))]
     Key(commands::key::Key),
     /// Found a ledger.
     Init(commands::init::Init),
     /// Sign a founding statement on another machine.
-    #[command(subcommand)]
+    #[command(subcommand, after_long_help = help!("  althing genesis sign genesis.json --as clinic"))]
     Genesis(commands::genesis::GenesisCommand),
     /// Propose something to the group.
     Propose(Box<commands::propose::Propose>),
@@ -106,19 +106,19 @@ pub enum Command {
     /// Record statements that were signed elsewhere.
     Submit(commands::submit::Submit),
     /// Look at proposals.
-    #[command(subcommand)]
+    #[command(subcommand, after_long_help = help!("  althing proposal list --status voting\n  althing proposal show 3f2a91c0"))]
     Proposal(commands::proposal::ProposalCommand),
     /// Look at the registry.
-    #[command(subcommand)]
+    #[command(subcommand, after_long_help = help!("  althing node list\n  althing node show clinic"))]
     Node(commands::node::NodeCommand),
     /// Look at evidence of Byzantine behaviour.
-    #[command(subcommand)]
+    #[command(subcommand, after_long_help = help!("  althing evidence list\n  althing evidence show clinic"))]
     Evidence(commands::evidence::EvidenceCommand),
     /// Ask who is authorized.
-    #[command(subcommand)]
+    #[command(subcommand, after_long_help = help!("  althing authorization list\n  althing authorization check did:example:triage --kind model"))]
     Authorization(commands::authorization::AuthorizationCommand),
     /// Record predictions.
-    #[command(subcommand)]
+    #[command(subcommand, after_long_help = help!("  althing predict record --file predictions.jsonl"))]
     Predict(commands::predict::PredictCommand),
     /// Read the history.
     Log(commands::log::Log),
@@ -127,7 +127,7 @@ pub enum Command {
     /// Rebuild the state from the history.
     Replay(commands::replay::Replay),
     /// Show the policy in force, or a template.
-    #[command(subcommand)]
+    #[command(subcommand, after_long_help = help!("  althing policy show\n  althing policy template > policy.json"))]
     Policy(commands::policy::PolicyCommand),
     /// Write the history in another form.
     Export(commands::export::Export),

@@ -226,6 +226,7 @@ impl From<ExportError> for Failure {
     fn from(error: ExportError) -> Self {
         let exit = match error.code() {
             "export.possession" => Exit::BadSignature,
+            "export.io" => Exit::Failure,
             _ => Exit::Usage,
         };
         Self::caused(exit, error.code(), &error)

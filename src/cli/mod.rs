@@ -12,6 +12,7 @@
 mod args;
 mod audit_view;
 mod commands;
+mod distinct;
 mod error;
 mod exit;
 mod genesis_file;
@@ -21,8 +22,10 @@ mod session;
 mod statement_file;
 mod style;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 
 use args::{Args, Command};
@@ -55,10 +58,19 @@ fn usage_error(usage: &clap::Error) -> ExitCode {
         let _ = usage.print();
         return Exit::Ok.into();
     }
+    if usage.kind() == ErrorKind::MissingSubcommand && std::env::args_os().len() == 1 {
+        // First contact: the list of commands says more than that one is missing.
+        let _ = write!(
+            anstream::stderr(),
+            "{}",
+            Args::command().render_help().ansi()
+        );
+        return Exit::Usage.into();
+    }
     // What was meant can't be parsed, but a program that asked for JSON can't read anything else.
     if std::env::args_os().any(|argument| argument == "--json") {
         let text = usage.to_string();
-        let problem = text.split("\n\nUsage").next().unwrap_or_default();
+        let problem = text.split("\n\n").next().unwrap_or_default();
         let words: Vec<&str> = problem.split_whitespace().collect();
         let message = words.join(" ").trim_start_matches("error: ").to_owned();
         let failure = Failure::usage("usage", message).hint("`althing help` shows all commands");

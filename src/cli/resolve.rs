@@ -81,7 +81,7 @@ fn unique<T>(
         None => Err(Failure::new(
             Exit::Refused,
             format!("{what}.unknown"),
-            format!("no {what} is called, or starts with, \"{text}\""),
+            format!("no {what} has the id or name \"{text}\", or an id that starts with it"),
         )),
     }
 }

@@ -11,8 +11,10 @@ use zeroize::Zeroizing;
 use super::args::Global;
 use super::error::Failure;
 use super::exit::Exit;
+use crate::chain::line::{Head, Line};
 use crate::chain::lines::{Ending, LineReader};
 use crate::governance::command::Command;
+use crate::governance::digest::Digest;
 use crate::governance::event::Recorded;
 use crate::governance::id::NodeId;
 use crate::governance::state::State;
@@ -44,6 +46,16 @@ pub enum At {
     Seq(u64),
     /// As of the last entry at or before this time, at this time.
     Time(Timestamp),
+}
+
+/// A ledger as of a point in its history.
+pub struct Moment {
+    /// What held.
+    pub state: State,
+    /// The hash of the last entry that counts.
+    pub head: Digest,
+    /// The time to judge at.
+    pub at: Timestamp,
 }
 
 impl std::str::FromStr for At {
@@ -113,32 +125,64 @@ impl Session {
         Ok(LedgerReader::open(self.ledger_dir())?)
     }
 
+    /// Opens the ledger for reading, if its whole chain is intact.
+    pub fn open_intact_reader(&self) -> Result<LedgerReader, Failure> {
+        let reader = self.open_reader()?;
+        match reader.refusal() {
+            None => Ok(reader),
+            Some(refusal) => {
+                Err(
+                    Failure::new(Exit::ChainBroken, refusal.code, refusal.to_string())
+                        .hint("`althing verify` lists everything that is wrong"),
+                )
+            }
+        }
+    }
+
     /// Replays the ledger without writing to it.
     pub fn read(&self) -> Result<Replayed, Failure> {
         Ok(replay(self.open_reader()?.reader(), &MlDsaVerifier)?)
     }
 
-    /// Replays the ledger up to a point, with the time to judge at.
-    pub fn read_at(&self, at: Option<At>) -> Result<(State, Timestamp), Failure> {
-        let Some(at) = at else {
-            let state = self.read()?.state;
-            let instant = self.now().max(state.clock());
-            return Ok((state, instant));
+    /// Replays the ledger as it was known at an entry, with the time to judge at: what was known
+    /// then of what held at another time.
+    pub fn read_as_known(&self, known_at: Option<u64>, at: Option<At>) -> Result<Moment, Failure> {
+        let Some(seq) = known_at else {
+            return self.read_at(at);
         };
-        let state = self.read_up_to(at)?;
-        let instant = match at {
+        let known = self.read_at(Some(At::Seq(seq)))?;
+        match at {
+            None => Ok(known),
+            Some(At::Time(at)) => Ok(Moment { at, ..known }),
+            Some(At::Seq(_)) => Err(Failure::usage(
+                "history.two-entries",
+                "--as-known-at names an entry already: give --at a time",
+            )),
+        }
+    }
+
+    /// Replays the ledger up to a point.
+    pub fn read_at(&self, at: Option<At>) -> Result<Moment, Failure> {
+        let Some(at) = at else {
+            let Replayed { state, head, .. } = self.read()?;
+            let at = self.now().max(state.clock());
+            let head = head.hash;
+            return Ok(Moment { state, head, at });
+        };
+        let (state, head) = self.read_up_to(at)?;
+        let at = match at {
             At::Seq(_) => state.clock(),
             At::Time(time) => time,
         };
-        Ok((state, instant))
+        Ok(Moment { state, head, at })
     }
 
-    fn read_up_to(&self, at: At) -> Result<State, Failure> {
-        let reader = self.open_reader()?;
+    fn read_up_to(&self, at: At) -> Result<(State, Digest), Failure> {
+        let reader = self.open_intact_reader()?;
         let mut lines = LineReader::new(reader.reader());
         let verifier = MlDsaVerifier;
         let mut replay = Replay::new(&verifier);
-        let mut last: Option<State> = None;
+        let mut head = Head::GENESIS;
         loop {
             let line = lines.next_line().map_err(|error| {
                 Failure::new(Exit::ChainBroken, error.code(), error.to_string())
@@ -146,25 +190,29 @@ impl Session {
             let Some(line) = line.filter(|line| line.ending == Ending::LineFeed) else {
                 break;
             };
-            replay.line(line.bytes)?;
-            let Some(state) = replay.state() else {
-                continue;
-            };
-            let is_beyond = match at {
-                At::Seq(seq) => state.entries() > seq,
-                At::Time(time) => state.clock() > time,
-            };
+            // A line that can't be read is the replay's to refuse.
+            let decoded = Line::decode(line.bytes).ok();
+            let is_beyond = decoded.as_ref().is_some_and(|line| match at {
+                At::Seq(seq) => line.seq > seq,
+                At::Time(time) => line.timestamp > time,
+            });
             if is_beyond {
                 break;
             }
-            last = Some(state.clone());
+            replay.line(line.bytes)?;
+            if let Some(line) = decoded {
+                head = Head {
+                    seq: line.seq,
+                    hash: line.entry_hash,
+                };
+            }
         }
-        let reached = match (at, &last) {
-            (At::Seq(seq), Some(state)) => state.entries() == seq,
-            (At::Time(_), Some(_)) => true,
-            (_, None) => false,
+        let is_reached = match at {
+            At::Seq(seq) => head.seq == seq,
+            At::Time(_) => true,
         };
-        last.filter(|_| reached).ok_or_else(|| {
+        let state = replay.state().filter(|_| is_reached).cloned();
+        state.map(|state| (state, head.hash)).ok_or_else(|| {
             Failure::new(
                 Exit::Refused,
                 "history.no-such-point",
@@ -195,17 +243,28 @@ impl Session {
 
     /// Loads a key from the user's key directory, and its journal.
     pub fn signer(&self, name: &str) -> Result<Signer, Failure> {
-        let key = self
-            .keys
-            .load(name, || self.passphrase(&format!("Passphrase of {name}: ")))?;
+        let mut no_passphrase = None;
+        let loaded = self.keys.load(name, || {
+            self.passphrase(&format!("Passphrase of {name}: "))
+                .map_err(|failure| {
+                    let error = io::Error::other(failure.message.clone());
+                    no_passphrase = Some(failure);
+                    error
+                })
+        });
+        if let Some(failure) = no_passphrase {
+            return Err(failure);
+        }
+        let key = loaded?;
         let journal = SigningJournal::open(self.keys.dir(), key.public_key())?;
         Ok(Signer { key, journal })
     }
 
     /// A passphrase from the file that was named, or from the user.
-    pub fn passphrase(&self, prompt: &str) -> io::Result<Option<Zeroizing<String>>> {
+    pub fn passphrase(&self, prompt: &str) -> Result<Option<Zeroizing<String>>, Failure> {
         if let Some(path) = &self.global.passphrase_file {
-            let text = Zeroizing::new(fs::read_to_string(path)?);
+            let text = fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
+            let text = Zeroizing::new(text);
             let first = text.lines().next().unwrap_or_default().to_owned();
             return Ok(Some(Zeroizing::new(first)));
         }
@@ -213,19 +272,33 @@ impl Session {
             return Ok(None);
         }
         rpassword::prompt_password(prompt)
-            .map(Zeroizing::new)
-            .map(Some)
+            .map(|text| Some(Zeroizing::new(text)))
+            .map_err(|error| {
+                Failure::new(
+                    Exit::Failure,
+                    "passphrase.io",
+                    format!("no passphrase: {error}"),
+                )
+            })
     }
 }
 
 impl Signer {
-    /// The node that this key belongs to in `state`, or the one that it would found.
-    pub fn node_id(&self, state: &State) -> NodeId {
-        state
-            .registry()
-            .iter()
-            .find(|(_, node)| node.key() == self.key.public_key())
-            .map_or_else(|| self.key.node_id(), |(id, _)| id)
+    /// The node that this key belongs to in `state`, or the one that it would found: an outsider's,
+    /// which the rules refuse. A key that was a node's once signs nothing any more.
+    pub fn node_id(&self, state: &State) -> Result<NodeId, Failure> {
+        let key = self.key.public_key();
+        let mut nodes = state.registry().iter();
+        match nodes.find(|(_, node)| node.key() == key) {
+            Some((id, _)) => Ok(id),
+            None if state.registry().knows_key(key) => Err(Failure::new(
+                Exit::NoAuthority,
+                "key.retired",
+                "this key was a node's once and has been replaced by another",
+            )
+            .hint("sign with the node's present key")),
+            None => Ok(self.key.node_id()),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use super::error::Failure;
 use super::exit::Exit;
 use super::output::Output;
+use super::style::escaped;
 use crate::governance::command::Command;
 use crate::governance::evidence::Equivocation;
 use crate::governance::key::Signature;
@@ -85,7 +86,7 @@ pub fn write_text(path: &Path, text: &str, output: &Output) -> Result<(), Failur
         return output.text(text);
     }
     fs::write(path, text).map_err(|error| Failure::file(path, &error))?;
-    output.note(&format!("wrote {}", path.display()));
+    output.note(&format!("wrote {}", escaped(&path.to_string_lossy())));
     Ok(())
 }
 

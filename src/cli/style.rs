@@ -36,6 +36,11 @@ pub fn escaped(text: &str) -> String {
         .collect()
 }
 
+/// Longer text from outside: its lines stay lines, everything else is escaped.
+pub fn escaped_lines(text: &str) -> Vec<String> {
+    text.lines().map(escaped).collect()
+}
+
 /// A borderless table whose columns line up.
 pub struct Grid(Table);
 

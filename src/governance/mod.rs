@@ -14,8 +14,10 @@
 //! | what it changes | [`evolve`], [`state`] |
 //! | why it may not happen | [`rejection`] |
 //! | what always holds | [`invariant`] |
+//! | what a policy means, and what hung on a node | [`policy_lint`], [`blast_radius`] |
 
 pub mod ballot;
+pub mod blast_radius;
 pub mod canonical;
 pub mod command;
 pub mod consequence;
@@ -34,9 +36,11 @@ pub mod key;
 pub mod kind;
 pub mod label;
 pub mod policy;
+pub mod policy_lint;
 pub mod possession;
 pub mod prediction;
 pub mod proposal;
+pub mod provenance;
 pub mod rejection;
 pub mod scope;
 pub mod state;

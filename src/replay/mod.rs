@@ -4,6 +4,7 @@
 //! follows, and requires exactly those events in exactly that order: nothing made up, nothing left
 //! out. Signatures are checked again. Specification, "Determinism".
 
+pub mod counterfactual;
 mod error;
 mod signatures;
 
@@ -32,6 +33,17 @@ pub struct Replay<'v> {
     merkle: MerkleAccumulator,
     progress: Progress,
     offset: u64,
+}
+
+/// What an entry is to the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// A part of the founding.
+    Founding,
+    /// Something that somebody did.
+    Cause,
+    /// Something that followed from a cause.
+    Consequence,
 }
 
 /// How far a history has come.
@@ -75,14 +87,23 @@ impl<'v> Replay<'v> {
     /// # Errors
     /// [`ReplayError`] with the line's number and byte offset. The replay can't go on then.
     pub fn line(&mut self, raw: &[u8]) -> Result<(), ReplayError> {
-        let offset = self.offset;
-        self.take(raw)
-            .map_err(|(seq, problem)| ReplayError::new(seq, offset, problem))?;
-        self.offset += raw.len() as u64 + 1;
-        Ok(())
+        self.entry(raw).map(drop)
     }
 
-    fn take(&mut self, raw: &[u8]) -> Result<(), (u64, ReplayProblem)> {
+    /// As [`line`](Self::line), and returns what the line recorded and its role.
+    ///
+    /// # Errors
+    /// As [`line`](Self::line).
+    pub fn entry(&mut self, raw: &[u8]) -> Result<(Recorded, Role), ReplayError> {
+        let offset = self.offset;
+        let entry = self
+            .take(raw)
+            .map_err(|(seq, problem)| ReplayError::new(seq, offset, problem))?;
+        self.offset += raw.len() as u64 + 1;
+        Ok(entry)
+    }
+
+    fn take(&mut self, raw: &[u8]) -> Result<(Recorded, Role), (u64, ReplayProblem)> {
         let line = self
             .chain
             .read(raw)
@@ -97,9 +118,11 @@ impl<'v> Replay<'v> {
             hash: line.entry_hash,
             event,
         };
-        self.progress
-            .enter(recorded, line.batch, self.verifier)
-            .map_err(|illegal| at_line(ReplayProblem::Illegal(illegal)))
+        let role = self
+            .progress
+            .enter(&recorded, line.batch, self.verifier)
+            .map_err(|illegal| at_line(ReplayProblem::Illegal(illegal)))?;
+        Ok((recorded, role))
     }
 
     /// The state so far; `None` before the ledger is founded.
@@ -132,13 +155,13 @@ impl<'v> Replay<'v> {
 impl Progress {
     fn enter(
         &mut self,
-        recorded: Recorded,
+        recorded: &Recorded,
         batch: BatchPosition,
         verifier: &dyn SignatureVerifier,
-    ) -> Result<(), Illegal> {
+    ) -> Result<Role, Illegal> {
         match self {
             Self::Founding(entries) => {
-                entries.push(recorded);
+                entries.push(recorded.clone());
                 if batch.is_last() {
                     let state = Box::new(founded(entries, verifier)?);
                     *self = Self::Governed {
@@ -146,15 +169,15 @@ impl Progress {
                         cause_at: None,
                     };
                 }
-                Ok(())
+                Ok(Role::Founding)
             }
             Self::Governed { state, cause_at } => {
-                advance(state, cause_at, &recorded, verifier)?;
+                let role = advance(state, cause_at, recorded, verifier)?;
                 if batch.is_last() {
                     require_nothing_outstanding(state, *cause_at)?;
                     *cause_at = None;
                 }
-                Ok(())
+                Ok(role)
             }
         }
     }
@@ -181,14 +204,15 @@ fn advance(
     cause_at: &mut Option<Timestamp>,
     recorded: &Recorded,
     verifier: &dyn SignatureVerifier,
-) -> Result<(), Illegal> {
+) -> Result<Role, Illegal> {
     let outstanding = cause_at.and_then(|at| next_consequence(state, at).map(|event| (at, event)));
-    match outstanding {
+    let role = match outstanding {
         Some((at, expected)) => {
             require(&expected, &recorded.event)?;
             if recorded.timestamp != at {
                 return Err(Illegal::Time { expected: at });
             }
+            Role::Consequence
         }
         None => {
             let context = Context {
@@ -197,15 +221,16 @@ fn advance(
             };
             require_cause(state, &recorded.event, &context)?;
             *cause_at = may_have_consequences(&recorded.event).then_some(recorded.timestamp);
+            Role::Cause
         }
-    }
+    };
     state.apply(
         recorded.seq,
         recorded.timestamp,
         recorded.hash,
         &recorded.event,
     );
-    Ok(())
+    Ok(role)
 }
 
 fn require_cause(state: &State, event: &Event, context: &Context<'_>) -> Result<(), Illegal> {

@@ -2,8 +2,15 @@
 //!
 //! One binary, one module a subject: a single link, and the tests of all subjects run in parallel.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests read and write files, and look at the machine"
+)]
+
 mod architecture;
 mod bytes;
+#[cfg(feature = "cli")]
+mod cli;
 mod delegation;
 mod forgery;
 mod freeze;
@@ -12,6 +19,7 @@ mod invariants;
 mod keys;
 mod lifecycle;
 mod order;
+mod provenance;
 mod refusals;
 mod replaying;
 mod tally;

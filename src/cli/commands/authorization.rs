@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use crate::cli::commands::why_report::WhyReport;
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
-use crate::cli::session::{At, Session};
+use crate::cli::session::{At, Moment, Session};
 use crate::cli::style::{Grid, bad, bold, dim, good};
 use crate::governance::id::{GrantId, Subject};
 use crate::governance::kind::AuthorizationKind;
@@ -31,7 +32,15 @@ pub enum AuthorizationCommand {
   althing authorization check did:example:triage --kind model --context environment=prod
   althing authorization check did:example:triage --kind model --at 42"
     ))]
-    Check(Check),
+    Check(Question),
+    /// Show where an authorization comes from: grant, decision, ballots and keys. Exit codes as for
+    /// `check`.
+    #[command(after_long_help = help!(
+        "  althing authorization why did:example:triage --kind model
+  althing authorization why did:example:triage --kind model --at 2026-05-04T09:30:00Z
+  althing authorization why did:example:triage --kind model --as-known-at 42 --at 2026-06-01T00:00:00Z"
+    ))]
+    Why(Question),
 }
 
 /// Arguments of `authorization list`.
@@ -42,9 +51,9 @@ pub struct List {
     at: Option<At>,
 }
 
-/// Arguments of `authorization check`.
+/// Who wants to do what, when: arguments of `authorization check` and `authorization why`.
 #[derive(Debug, Args)]
-pub struct Check {
+pub struct Question {
     /// The model or agent.
     subject: Subject,
     /// model, agent or delegation.
@@ -56,6 +65,9 @@ pub struct Check {
     /// As of an entry number or a time, instead of now.
     #[arg(long, value_name = "SEQ|TIME")]
     at: Option<At>,
+    /// Only from what the first SEQ entries say, whatever came later.
+    #[arg(long, value_name = "SEQ")]
+    as_known_at: Option<u64>,
 }
 
 /// One grant.
@@ -122,7 +134,7 @@ pub fn table(grants: &[GrantView]) -> String {
     grid.text()
 }
 
-fn scope_text(scope: &Scope) -> String {
+pub fn scope_text(scope: &Scope) -> String {
     use crate::governance::scope::Dimension;
     if scope.is_unrestricted() {
         return "unrestricted".to_owned();
@@ -167,22 +179,21 @@ struct CheckReport {
     obligations: BTreeMap<String, u64>,
 }
 
+/// The answer in one line.
+pub fn verdict(kind: AuthorizationKind, subject: &Subject, reason: CheckReason) -> String {
+    let answer = if reason == CheckReason::Granted {
+        good("allowed")
+    } else {
+        bad("denied")
+    };
+    format!("{}: {kind} {subject} ({})", bold(&answer), reason.name())
+}
+
 impl Report for CheckReport {
     const SCHEMA: &'static str = "althing.authorization-check/1";
 
     fn text(&self) -> String {
-        let answer = if self.allowed {
-            good("allowed")
-        } else {
-            bad("denied")
-        };
-        let mut text = format!(
-            "{}: {} {} ({})\n",
-            bold(&answer),
-            self.kind,
-            self.subject,
-            self.reason.name()
-        );
+        let mut text = verdict(self.kind, &self.subject, self.reason) + "\n";
         for grant in &self.grants {
             let expires = grant
                 .expires_at
@@ -214,22 +225,27 @@ pub fn run(
 ) -> Result<Exit, Failure> {
     match command {
         AuthorizationCommand::List(list) => {
-            let (state, at) = session.read_at(list.at)?;
+            let Moment { state, at, .. } = session.read_at(list.at)?;
             output.report(&AuthorizationList {
                 at,
                 authorizations: views(&state, at),
             })?;
             Ok(Exit::Ok)
         }
-        AuthorizationCommand::Check(check) => self::check(check, session, output),
+        AuthorizationCommand::Check(question) => check(question, session, output),
+        AuthorizationCommand::Why(question) => why(question, session, output),
     }
 }
 
-fn check(check: &Check, session: &Session, output: &Output) -> Result<Exit, Failure> {
-    let context = context(&check.context)?;
-    let (state, at) = session.read_at(check.at)?;
-    let authorizations = state.authorizations();
-    let outcome = authorizations.check(check.kind, &check.subject, &context, at);
+const fn exit(allowed: bool) -> Exit {
+    if allowed { Exit::Ok } else { Exit::Refused }
+}
+
+fn check(question: &Question, session: &Session, output: &Output) -> Result<Exit, Failure> {
+    let Question { subject, kind, .. } = question;
+    let context = context(&question.context)?;
+    let Moment { state, at, .. } = session.read_as_known(question.as_known_at, question.at)?;
+    let outcome = state.authorizations().check(*kind, subject, &context, at);
     let grants = outcome
         .grants
         .iter()
@@ -238,14 +254,24 @@ fn check(check: &Check, session: &Session, output: &Output) -> Result<Exit, Fail
     output.report(&CheckReport {
         allowed,
         reason: outcome.reason,
-        subject: check.subject.clone(),
-        kind: check.kind,
+        subject: subject.clone(),
+        kind: *kind,
         at,
         as_of_seq: state.entries(),
         grants: grants.collect(),
         obligations: outcome.obligations,
     })?;
-    Ok(if allowed { Exit::Ok } else { Exit::Refused })
+    Ok(exit(allowed))
+}
+
+fn why(question: &Question, session: &Session, output: &Output) -> Result<Exit, Failure> {
+    let Question { subject, kind, .. } = question;
+    let context = context(&question.context)?;
+    let Moment { state, at, .. } = session.read_as_known(question.as_known_at, question.at)?;
+    let answer = state.why(*kind, subject, &context, at);
+    let allowed = answer.outcome.is_allowed();
+    output.report(&WhyReport::new(answer, subject.clone(), *kind, at, &state))?;
+    Ok(exit(allowed))
 }
 
 fn context(arguments: &[String]) -> Result<CheckContext, Failure> {

@@ -13,7 +13,7 @@ use crate::cli::genesis_file::GenesisFile;
 use crate::cli::output::{Output, Report};
 use crate::cli::session::Session;
 use crate::cli::statement_file::{read_text, write_text};
-use crate::cli::style::{bold, fields};
+use crate::cli::style::{bold, escaped, fields};
 use crate::governance::decide::Context;
 use crate::governance::digest::Digest;
 use crate::governance::founding::{Founder, Founding};
@@ -85,7 +85,7 @@ impl Report for InitReport {
             ("founded", founded),
             ("ledger id", self.ledger.to_string()),
             ("origin", self.origin.to_string()),
-            ("directory", self.directory.display().to_string()),
+            ("directory", escaped(&self.directory.to_string_lossy())),
         ])
     }
 }
@@ -177,7 +177,11 @@ pub fn public_key(file: &str, session: &Session) -> Result<PublicKeyExport, Fail
         Failure::file(path, &error)
             .hint("give a public key export, or the name of a key in the key directory")
     })?;
-    Ok(PublicKeyExport::read(opened)?)
+    PublicKeyExport::read(opened).map_err(|error| {
+        let mut failure = Failure::from(error);
+        failure.message = format!("{}: {}", path.display(), failure.message);
+        failure
+    })
 }
 
 fn policy(argument: &str) -> Result<Policy, Failure> {

@@ -10,7 +10,7 @@ use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
 use crate::cli::session::Session;
 use crate::cli::statement_file;
-use crate::cli::style::{Grid, bold, fields};
+use crate::cli::style::{Grid, bold, escaped, fields};
 use crate::governance::id::NodeId;
 use crate::governance::key::Algorithm;
 use crate::identity::{PublicKeyExport, StoredSecret};
@@ -88,7 +88,7 @@ impl Report for KeyReport {
                 "passphrase",
                 if self.encrypted { "yes" } else { "no" }.to_owned(),
             ),
-            ("directory", self.files.display().to_string()),
+            ("directory", escaped(&self.files.to_string_lossy())),
         ])
     }
 }
@@ -135,9 +135,7 @@ pub fn run(command: &Key, session: &Session, output: &Output) -> Result<Exit, Fa
 
 fn create(new: &New, session: &Session, output: &Output) -> Result<(), Failure> {
     let passphrase = if new.passphrase {
-        let given = session.passphrase("New passphrase: ").map_err(|error| {
-            Failure::new(Exit::NoAuthority, "key.passphrase", error.to_string())
-        })?;
+        let given = session.passphrase("New passphrase: ")?;
         let given = given.filter(|text| !text.is_empty()).ok_or_else(|| {
             Failure::new(
                 Exit::NoAuthority,

@@ -20,4 +20,6 @@ pub mod rotate_key;
 pub mod submit;
 pub mod verify;
 pub mod vote;
+mod why_report;
 pub mod withdraw;
+mod without;

@@ -9,6 +9,7 @@ use crate::cli::output::{Output, Report};
 use crate::cli::resolve;
 use crate::cli::session::Session;
 use crate::cli::style::{Grid, bold, escaped, fields, plural};
+use crate::governance::blast_radius::{Flip, blast_radius, took_part_in};
 use crate::governance::id::{NodeId, ProposalId};
 use crate::governance::key::{Algorithm, PublicKey};
 use crate::governance::rejection::Rejection;
@@ -24,11 +25,24 @@ pub enum NodeCommand {
     /// Show one node.
     #[command(after_long_help = help!("  althing node show clinic"))]
     Show(Show),
+    /// List the decisions that would have been others had one node not voted.
+    ///
+    /// The node's weight stays in the total and its ballot is absent; everything else is judged at
+    /// the deadline as it was counted.
+    #[command(after_long_help = help!("  althing node blast-radius clinic"))]
+    BlastRadius(BlastRadius),
 }
 
 /// Arguments of `node show`.
 #[derive(Debug, Args)]
 pub struct Show {
+    /// The node: its name, its id, or the start of its id.
+    node: String,
+}
+
+/// Arguments of `node blast-radius`.
+#[derive(Debug, Args)]
+pub struct BlastRadius {
     /// The node: its name, its id, or the start of its id.
     node: String,
 }
@@ -122,6 +136,64 @@ impl Report for NodeView {
     }
 }
 
+/// What hung on one node.
+#[derive(Serialize)]
+struct BlastRadiusReport {
+    #[serde(flatten)]
+    node: NodeSummary,
+    decided: usize,
+    took_part_in: usize,
+    flips: Vec<Flip>,
+}
+
+impl BlastRadiusReport {
+    fn of(id: NodeId, node: &Node, state: &State) -> Self {
+        let decided = state.proposals().iter();
+        Self {
+            node: NodeSummary::of(id, node),
+            decided: decided.filter(|it| it.decided().is_some()).count(),
+            took_part_in: took_part_in(state, id),
+            flips: blast_radius(state, id),
+        }
+    }
+
+    fn sentence(&self) -> String {
+        format!(
+            "{} took part in {} of {}; {} would have been decided otherwise without its ballot",
+            bold(&escaped(&self.node.name)),
+            self.took_part_in,
+            plural(self.decided, "decision"),
+            match self.flips.len() {
+                0 => "none".to_owned(),
+                flips => flips.to_string(),
+            }
+        )
+    }
+}
+
+impl Report for BlastRadiusReport {
+    const SCHEMA: &'static str = "althing.blast-radius/1";
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        if !self.flips.is_empty() {
+            let mut grid = Grid::new(&["id", "kind", "subject", "was", "without it"]);
+            for flip in &self.flips {
+                grid.row([
+                    flip.proposal.short(),
+                    flip.kind.to_string(),
+                    escaped(&flip.subject),
+                    flip.was.name().to_owned(),
+                    flip.without.name().to_owned(),
+                ]);
+            }
+            text.push_str(&grid.text());
+        }
+        text.push_str(&format!("{}\n", self.sentence()));
+        text
+    }
+}
+
 /// Runs `althing node`.
 pub fn run(command: &NodeCommand, session: &Session, output: &Output) -> Result<Exit, Failure> {
     let state = session.read()?.state;
@@ -131,11 +203,7 @@ pub fn run(command: &NodeCommand, session: &Session, output: &Output) -> Result<
             total_weight: state.registry().active_weight().get(),
         })?,
         NodeCommand::Show(show) => {
-            let id = resolve::node(&state, &show.node)?;
-            let node = state
-                .registry()
-                .get(id)
-                .ok_or(Rejection::UnknownNode { node: id })?;
+            let (id, node) = find(&state, &show.node)?;
             let evidence = state.evidence().filter(|(accused, ..)| *accused == id);
             output.report(&NodeView {
                 summary: NodeSummary::of(id, node),
@@ -144,8 +212,18 @@ pub fn run(command: &NodeCommand, session: &Session, output: &Output) -> Result<
                 evidence: evidence.map(|(_, proposal, _)| proposal).collect(),
             })?;
         }
+        NodeCommand::BlastRadius(blast_radius) => {
+            let (id, node) = find(&state, &blast_radius.node)?;
+            output.report(&BlastRadiusReport::of(id, node, &state))?;
+        }
     }
     Ok(Exit::Ok)
+}
+
+fn find<'a>(state: &'a State, text: &str) -> Result<(NodeId, &'a Node), Failure> {
+    let id = resolve::node(state, text)?;
+    let node = state.registry().get(id);
+    Ok((id, node.ok_or(Rejection::UnknownNode { node: id })?))
 }
 
 /// All nodes in the order in which they joined.

@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::cli::distinct::Distinct;
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
@@ -338,14 +339,16 @@ impl Recorder<'_> {
 /// What is hashed of an input: a text's own bytes, or the canonical JSON (RFC 8785) of anything
 /// else.
 fn input_bytes(json: &str) -> Result<Vec<u8>, String> {
-    let value: serde_json::Value = serde_json::from_str(json).map_err(|error| error.to_string())?;
-    match value {
+    let value: Distinct = serde_json::from_str(json).map_err(|error| format!("input: {error}"))?;
+    match value.0 {
         serde_json::Value::String(text) => Ok(text.into_bytes()),
         other => serde_json_canonicalizer::to_vec(&other).map_err(|error| error.to_string()),
     }
 }
 
 fn malformed(line: u64, problem: &str) -> Failure {
+    // The parser sees one line at a time and would call each of them the first.
+    let problem = problem.replace(" at line 1 column ", " at column ");
     Failure::usage("prediction.malformed", format!("line {line}: {problem}"))
         .hint("`althing predict record --help` lists the members of a prediction")
         .detail("line", line)
@@ -367,6 +370,13 @@ mod tests {
             ("1e3", "1000"),
         ] {
             assert_eq!(input_bytes(json).unwrap(), bytes.as_bytes());
+        }
+    }
+
+    #[test]
+    fn an_input_that_names_a_member_twice_has_no_meaning() {
+        for json in [r#"{"a":1,"a":1}"#, r#"[{"b":{"a":1,"c":2,"a":3}}]"#] {
+            assert!(input_bytes(json).is_err(), "{json}");
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
 use crate::cli::resolve;
 use crate::cli::session::Session;
-use crate::cli::style::{Grid, bold, escaped, fields};
+use crate::cli::style::{Grid, bold, escaped, escaped_lines, fields};
 use crate::governance::ballot::Decision;
 use crate::governance::digest::Digest;
 use crate::governance::event::Conditions;
@@ -246,8 +246,9 @@ impl Report for ProposalView {
                 "a voter was found Byzantine afterwards".to_owned(),
             ));
         }
-        if !self.description.is_empty() {
-            lines.push(("description", escaped(&self.description)));
+        let description = escaped_lines(&self.description);
+        for (index, line) in description.into_iter().enumerate() {
+            lines.push((if index == 0 { "description" } else { "" }, line));
         }
         text.push_str(&fields(&lines));
         text.push('\n');
@@ -259,7 +260,7 @@ impl Report for ProposalView {
 }
 
 /// A rule in words.
-fn describe(rule: &Conditions) -> String {
+pub fn describe(rule: &Conditions) -> String {
     let mut parts = Vec::new();
     if let Some(quorum) = rule.quorum {
         parts.push(format!("at least {quorum} taking part"));
@@ -305,7 +306,7 @@ impl ProposalView {
                 voter.weight.to_string(),
                 decision.to_owned(),
                 standing(voter.standing).to_owned(),
-                escaped(voter.rationale.as_deref().unwrap_or_default()),
+                escaped_lines(voter.rationale.as_deref().unwrap_or_default()).join(" / "),
             ]);
         }
         grid.text()

@@ -101,6 +101,9 @@ pub struct Propose {
     out: Option<PathBuf>,
 }
 
+/// The longest duration that is taken, a hundred years in seconds: anything longer is a slip.
+const LONGEST: u64 = 36_500 * 86_400;
+
 /// Reads `90s`, `15m`, `12h` or `30d`.
 fn parse_duration(text: &str) -> Result<Seconds, String> {
     let error = || "expected a number and s, m, h or d, such as 90d".to_owned();
@@ -116,8 +119,9 @@ fn parse_duration(text: &str) -> Result<Seconds, String> {
     let count: u64 = count.parse().map_err(|_| error())?;
     count
         .checked_mul(unit)
+        .filter(|seconds| *seconds <= LONGEST)
         .and_then(Seconds::new)
-        .ok_or_else(error)
+        .ok_or_else(|| "expected at most 36500d".to_owned())
 }
 
 #[derive(Serialize)]
@@ -203,7 +207,7 @@ fn sign(
         ledger: state.ledger(),
         parameters: parameters.rest,
         proposal_id: ProposalId::from_uuid(Uuid::new_v4()),
-        proposer: signer.node_id(state),
+        proposer: signer.node_id(state)?,
         title: propose.title.clone(),
     };
     let statement = Statement::new(proposal)
@@ -450,6 +454,8 @@ mod tests {
             ("", None),
             ("d", None),
             ("30", None),
+            ("36500d", Some(36_500 * 86_400)),
+            ("36501d", None),
             ("-1d", None),
             ("1é", None),
             ("99999999999999999999d", None),

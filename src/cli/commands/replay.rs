@@ -5,15 +5,15 @@ use serde::Serialize;
 
 use super::authorization::{self, GrantView};
 use super::node::{self, NodeSummary};
+use super::without;
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
-use crate::cli::session::{At, Session};
+use crate::cli::session::{At, Moment, Session};
 use crate::cli::style::{bold, fields};
 use crate::governance::digest::Digest;
 use crate::governance::id::{LedgerId, ProposalId};
 use crate::governance::proposal::FreezeTarget;
-use crate::governance::state::State;
 use crate::governance::state::prediction::PredictionCount;
 use crate::governance::time::Timestamp;
 use crate::replay::{Unchecked, replay};
@@ -23,7 +23,9 @@ use crate::replay::{Unchecked, replay};
 #[command(after_long_help = help!(
     "  althing replay
   althing replay --at 42
-  althing replay --json | jq -r .state_hash"
+  althing replay --json | jq -r .state_hash
+  althing replay --without 15
+  althing replay --without university"
 ))]
 pub struct Replay {
     /// Stop at an entry number or a time.
@@ -32,6 +34,10 @@ pub struct Replay {
     /// Take every signature for good: faster, and no proof of anything.
     #[arg(long)]
     no_signatures: bool,
+    /// Show what would have come of the history without an entry, or without anything that a node
+    /// signed.
+    #[arg(long, value_name = "SEQ|NODE", conflicts_with_all = ["at", "no_signatures"])]
+    without: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -39,7 +45,7 @@ struct ReplayReport {
     ledger: LedgerId,
     name: String,
     entries: u64,
-    head: Option<Digest>,
+    head: Digest,
     at: Timestamp,
     state_hash: Digest,
     signatures_checked: bool,
@@ -64,7 +70,6 @@ impl Report for ReplayReport {
     const SCHEMA: &'static str = "althing.replay/1";
 
     fn text(&self) -> String {
-        let head = self.head.map_or_else(String::new, |head| head.to_string());
         let predictions = format!(
             "{} authorized, {} unauthorized",
             self.predictions.authorized, self.predictions.unauthorized
@@ -72,7 +77,7 @@ impl Report for ReplayReport {
         let mut text = fields(&[
             ("ledger", format!("{} {}", bold(&self.name), self.ledger)),
             ("entries", self.entries.to_string()),
-            ("head", head),
+            ("head", self.head.to_string()),
             ("state hash", bold(&self.state_hash.to_string())),
             ("predictions", predictions),
             ("open proposals", self.open_proposals.to_string()),
@@ -94,23 +99,25 @@ impl Report for ReplayReport {
 
 /// Runs `althing replay`.
 pub fn run(command: &Replay, session: &Session, output: &Output) -> Result<Exit, Failure> {
-    let (state, at, head) = if command.no_signatures {
+    if let Some(what) = &command.without {
+        return without::run(what, session, output);
+    }
+    let moment = if command.no_signatures {
         let replayed = replay(session.open_reader()?.reader(), &Unchecked)?;
-        let at = session.now().max(replayed.state.clock());
-        (replayed.state, at, Some(replayed.head.hash))
-    } else if command.at.is_some() {
-        let (state, at) = session.read_at(command.at)?;
-        (state, at, None)
+        Moment {
+            at: session.now().max(replayed.state.clock()),
+            state: replayed.state,
+            head: replayed.head.hash,
+        }
     } else {
-        let replayed = session.read()?;
-        let at = session.now().max(replayed.state.clock());
-        (replayed.state, at, Some(replayed.head.hash))
+        session.read_at(command.at)?
     };
-    output.report(&report(&state, at, head, !command.no_signatures))?;
+    output.report(&report(&moment, !command.no_signatures))?;
     Ok(Exit::Ok)
 }
 
-fn report(state: &State, at: Timestamp, head: Option<Digest>, checked: bool) -> ReplayReport {
+fn report(moment: &Moment, checked: bool) -> ReplayReport {
+    let Moment { state, head, at } = moment;
     let mut predictions = *state.predictions().others();
     for (_, count) in state.predictions().models() {
         predictions.authorized += count.authorized;
@@ -119,7 +126,7 @@ fn report(state: &State, at: Timestamp, head: Option<Digest>, checked: bool) -> 
     let freezes: Vec<FreezeView> = state
         .authorizations()
         .freezes()
-        .on(at)
+        .on(*at)
         .map(|(id, freeze)| FreezeView {
             id,
             target: freeze.target().clone(),
@@ -130,13 +137,13 @@ fn report(state: &State, at: Timestamp, head: Option<Digest>, checked: bool) -> 
         ledger: state.ledger(),
         name: state.identity().name.to_string(),
         entries: state.entries(),
-        head,
-        at,
+        head: *head,
+        at: *at,
         state_hash: state.hash(),
         signatures_checked: checked,
         nodes: node::summaries(state),
         total_weight: state.registry().active_weight().get(),
-        authorizations: authorization::views(state, at),
+        authorizations: authorization::views(state, *at),
         predictions,
         open_proposals: state.proposals().undecided().count(),
         frozen: !freezes.is_empty(),

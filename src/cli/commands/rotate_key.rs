@@ -89,7 +89,7 @@ fn sign(
         new_key: NewKey {
             key: export.public_key().clone(),
             key_name: node_name(&export)?,
-            node: signer.node_id(state),
+            node: signer.node_id(state)?,
             possession: export.into_signed().signature,
         },
         rotated_at: session.now(),

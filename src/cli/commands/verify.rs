@@ -12,6 +12,7 @@ use crate::cli::output::{Output, Report};
 use crate::cli::session::Session;
 use crate::cli::style::{bad, bold, dim, escaped, fields, good};
 use crate::governance::digest::Digest;
+use crate::governance::invariant;
 use crate::governance::time::Timestamp;
 use crate::identity::MlDsaVerifier;
 use crate::ledger::LedgerReader;
@@ -23,6 +24,7 @@ use crate::replay::{Replay, ReplayError};
 #[command(after_long_help = help!(
     "  althing verify
   althing verify --json | jq .problems
+  althing verify --invariants
 
 Checked are the form and the hash of every line, the links between them, every signature, and that
 each decision, grant and removal is exactly what the rules give. A tail that a crash cut short is
@@ -32,6 +34,10 @@ pub struct Verify {
     /// Check the whole history whatever was checked before. This version always does.
     #[arg(long)]
     full: bool,
+    /// Check after every entry besides that the state keeps what holds of every state: weights add
+    /// up, nobody is counted twice, and so on. Slow on a long history.
+    #[arg(long)]
+    invariants: bool,
 }
 
 /// Something that is wrong, or worth knowing.
@@ -94,16 +100,26 @@ const MAX_PROBLEMS: usize = 100;
 /// Runs `althing verify`.
 pub fn run(verify: &Verify, session: &Session, output: &Output) -> Result<Exit, Failure> {
     // There is no shorter check yet that this option could turn off.
-    let Verify { full: _ } = verify;
+    let Verify {
+        full: _,
+        invariants,
+    } = verify;
     let reader = session.open_reader()?;
-    let (report, exit) = examine(&reader, session.now())?;
+    let (report, exit) = examine(&reader, session.now(), *invariants)?;
     output.report(&report)?;
     Ok(exit)
 }
 
 /// Everything that is wrong with a ledger, in order of position.
-fn examine(reader: &LedgerReader, now: Timestamp) -> Result<(VerifyReport, Exit), Failure> {
-    let mut examination = Examination::default();
+fn examine(
+    reader: &LedgerReader,
+    now: Timestamp,
+    invariants: bool,
+) -> Result<(VerifyReport, Exit), Failure> {
+    let mut examination = Examination {
+        invariants,
+        ..Examination::default()
+    };
     examination.read(reader)?;
     if examination.problems.is_empty()
         && let Some(refusal) = reader.refusal()
@@ -161,21 +177,27 @@ fn notes(
 
 /// What a reading of the whole ledger found.
 struct Examination {
+    /// Whether the state is checked after every entry.
+    invariants: bool,
     problems: Vec<Problem>,
     exit: Exit,
     head: Head,
     clock: Option<Timestamp>,
     merkle: MerkleAccumulator,
+    /// The good lines of a batch that is not complete yet.
+    batch: Vec<Digest>,
 }
 
 impl Default for Examination {
     fn default() -> Self {
         Self {
+            invariants: false,
             problems: Vec::new(),
             exit: Exit::Ok,
             head: Head::GENESIS,
             clock: None,
             merkle: MerkleAccumulator::new(),
+            batch: Vec::new(),
         }
     }
 }
@@ -199,17 +221,20 @@ impl Examination {
                 }
             };
             if raw.ending != Ending::LineFeed {
-                self.chain_problem(
-                    "replay.incomplete-batch",
-                    seq,
-                    raw.offset,
-                    "the last line is cut short".to_owned(),
-                );
+                // The ledger knows whether a crash can have left such an end.
+                let (code, message) = reader
+                    .refusal()
+                    .filter(|refusal| refusal.offset == raw.offset)
+                    .map_or(
+                        ("replay.incomplete-batch", "the last line is cut short"),
+                        |refusal| (refusal.code, &refusal.message),
+                    );
+                self.chain_problem(code, seq, raw.offset, message.to_owned());
                 return Ok(());
             }
             match &mut replay {
                 Some(strict) => match strict.line(raw.bytes) {
-                    Ok(()) => self.good_line(raw.bytes, strict),
+                    Ok(()) => self.good_line(raw.bytes, raw.offset, strict),
                     Err(error) => {
                         self.replay_problem(&error);
                         replay = None;
@@ -226,15 +251,28 @@ impl Examination {
         Ok(())
     }
 
-    fn good_line(&mut self, raw: &[u8], replay: &Replay<'_>) {
+    fn good_line(&mut self, raw: &[u8], offset: u64, replay: &Replay<'_>) {
         if let Ok(line) = Line::decode(raw) {
-            self.head = Head {
-                seq: line.seq,
-                hash: line.entry_hash,
-            };
-            self.merkle.push(&line.entry_hash);
+            self.batch.push(line.entry_hash);
+            // A batch counts as a whole or not at all.
+            if line.batch.is_last() {
+                for hash in self.batch.drain(..) {
+                    self.merkle.push(&hash);
+                }
+                self.head = Head {
+                    seq: line.seq,
+                    hash: line.entry_hash,
+                };
+            }
         }
         self.clock = replay.state().map(|state| state.clock());
+        if self.invariants
+            && let Some(Err(violation)) = replay.state().map(invariant::check)
+        {
+            self.exit = Exit::Illegal;
+            let seq = replay.state().map_or(0, |state| state.entries());
+            self.push("invariant.violated", seq, offset, violation.to_string());
+        }
     }
 
     fn replay_problem(&mut self, error: &ReplayError) {

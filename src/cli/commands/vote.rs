@@ -22,6 +22,7 @@ use crate::governance::rejection::Rejection;
 use crate::governance::state::State;
 use crate::governance::state::proposal::Status;
 use crate::governance::statement::{Signed, Statement};
+use crate::governance::tally::Standing;
 use crate::identity::Slot;
 
 /// Arguments of `vote`.
@@ -117,10 +118,16 @@ fn sign(
     session: &Session,
 ) -> Result<Signed<Ballot>, Failure> {
     let proposal = resolve::proposal(state, &vote.proposal)?;
-    let voter = signer.node_id(state);
-    // A ballot that can't count is better never signed.
-    if proposal.member(voter).is_none() {
+    let voter = signer.node_id(state)?;
+    // A ballot that can't count is better never signed: the journal would give out the same one,
+    // with its late time, whenever it is asked again.
+    let Some(member) = proposal.member(voter) else {
         return Err(Rejection::NotInElectorate { voter }.into());
+    };
+    let deadline = proposal.deadline();
+    let is_late = proposal.status() == Status::Voting && session.now() >= deadline;
+    if is_late && member.standing() == Standing::Uncast {
+        return Err(Rejection::BallotOutsidePeriod { deadline }.into());
     }
     let ballot = Ballot {
         cast_at: session.now(),

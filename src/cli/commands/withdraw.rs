@@ -57,7 +57,7 @@ fn sign(
         ledger: state.ledger(),
         proposal_hash: *proposal.hash(),
         proposal_id: proposal.id(),
-        proposer: signer.node_id(state),
+        proposer: signer.node_id(state)?,
         withdrawn_at: session.now(),
     };
     let statement = Statement::new(withdrawal)

@@ -94,6 +94,14 @@ impl Node {
         &self.keys
     }
 
+    /// The key that the node held at an entry, and the entry from which on it held it.
+    #[must_use]
+    pub fn key_at(&self, seq: u64) -> (&PublicKey, u64) {
+        let former = self.keys.iter().find(|held| seq < held.until);
+        let current_from = self.keys.last().map_or(self.added_at, |held| held.until);
+        former.map_or((&self.key, current_from), |held| (&held.key, held.from))
+    }
+
     /// The keys that the node held at some time between two entries.
     pub fn keys_held_between(&self, first: u64, last: u64) -> impl Iterator<Item = &PublicKey> {
         let current_from = self.keys.last().map_or(self.added_at, |held| held.until);

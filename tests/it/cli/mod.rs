@@ -1,0 +1,24 @@
+//! The command line, run as its users run it: as a process, with arguments, files and pipes.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests of processes need files, threads and time limits"
+)]
+
+mod answers;
+mod authorization;
+mod bad_input;
+mod demo;
+mod founding;
+mod golden_ledger;
+mod harness;
+mod help;
+mod history;
+mod keys;
+mod lifecycle;
+mod predictions;
+mod processes;
+mod shapes;
+mod statements;
+mod terminal;
