@@ -273,7 +273,9 @@ impl<L: Ledger> Node<L> {
         };
         self.state.settle(&recorded);
         for recovery in &recoveries {
-            self.ledger.mark_recorded(recovery)?;
+            // The events are recorded. A recovery that can't be marked is recorded once more with
+            // the next append, which does no harm.
+            let _ = self.ledger.mark_recorded(recovery);
         }
         recorded.truncate(decided);
         Ok(recorded)

@@ -38,8 +38,8 @@ pub struct Ballot {
 
 impl StatementContent for Ballot {
     const DOMAIN: &'static str = "althing/ballot/v1";
-    // The rationale may double in size when it is escaped.
-    const MAX_BYTES: usize = 40 * 1024;
+    // A rationale of nothing but control characters takes six bytes for each.
+    const MAX_BYTES: usize = 6 * Prose::MAX_BYTES + 4 * 1024;
 }
 
 /// The three ways to vote.

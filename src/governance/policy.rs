@@ -82,10 +82,10 @@ pub enum PredictionPolicy {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Floors {
-    /// The least approval share of every rule that has an approval condition.
+    /// The least approval share of every rule; only an emergency freeze may do without.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub approval: Option<Fraction>,
-    /// The least quorum of every rule that has a quorum condition.
+    /// The least quorum of every rule; only an emergency freeze may do without.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub quorum: Option<Fraction>,
     /// The shortest voting period.
@@ -284,7 +284,13 @@ fn check_rule(kind: Option<ProposalKind>, rule: &Rule, floors: &Floors) -> Resul
         return Err(PolicyError::NoTime(kind));
     }
     let below = |condition| Err(PolicyError::BelowFloor { kind, condition });
-    let is_below = |share: Option<Fraction>, floor: Option<Fraction>| matches!((share, floor), (Some(share), Some(floor)) if share.is_below(floor));
+    // A condition that is not asked for is below every floor. The brake alone has none of them.
+    let is_brake = kind == Some(ProposalKind::EmergencyFreeze);
+    let is_below = |share: Option<Fraction>, floor: Option<Fraction>| match (share, floor) {
+        (Some(share), Some(floor)) => share.is_below(floor),
+        (None, Some(_)) => !is_brake,
+        (_, None) => false,
+    };
     if is_below(rule.quorum, floors.quorum) {
         return below("quorum");
     }
@@ -377,7 +383,19 @@ mod tests {
         let zero = Fraction::new(0, 1);
         let one = Fraction::new(1, 1);
         type Change = fn(&mut Policy, Option<Fraction>);
-        let cases: [(Change, Option<Fraction>, PolicyError); 7] = [
+        let cases: [(Change, Option<Fraction>, PolicyError); 8] = [
+            (
+                |p, f| {
+                    p.floors.approval = f;
+                    p.default.approval = None;
+                    p.default.absolute = HALF;
+                },
+                HALF,
+                PolicyError::BelowFloor {
+                    kind: None,
+                    condition: "approval",
+                },
+            ),
             (
                 |p, _| p.max_open_proposals = 0,
                 None,

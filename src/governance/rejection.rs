@@ -299,6 +299,10 @@ rejections! {
     /// Only the proposer may withdraw.
     NotProposer = "withdraw.not-proposer", Authority, "only the proposer may withdraw a proposal",
         hint None;
+    /// A withdrawal for another history.
+    WithdrawHashMismatch = "withdraw.hash-mismatch", Rules,
+        "the withdrawal names another proposal hash: it was signed for a different history",
+        hint None;
     /// Somebody else voted already.
     WithdrawAfterBallot = "withdraw.ballots-cast", Rules,
         "another node has voted: the proposal can't be withdrawn any more", hint None;

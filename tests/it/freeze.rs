@@ -7,7 +7,7 @@ use althing::governance::id::Subject;
 use althing::governance::kind::AuthorizationKind;
 use althing::governance::policy::Policy;
 use althing::governance::prediction::PredictionVerdict;
-use althing::governance::proposal::{Action, FreezeTarget};
+use althing::governance::proposal::{Action, DelegationTerms, FreezeTarget, GrantTerms};
 use althing::governance::scope::CheckContext;
 use althing::governance::state::authorization::{CheckReason, GrantStatus};
 use althing::governance::state::proposal::Status;
@@ -143,6 +143,25 @@ fn the_time_to_execute_stretches_by_the_frozen_time() {
         assert_eq!(assembly.status(grant), status, "{waited}");
         replays(&assembly);
     }
+}
+
+#[test]
+fn the_time_to_pass_a_grant_on_stretches_by_its_owners_freeze() {
+    let mut policy = Policy::default();
+    policy.default.window_seconds = Seconds::HOUR;
+    let mut assembly = Assembly::under(policy, &[1, 1, 1]);
+    let parent = assembly.pass([0, 1], actions::authorize_agent("root"));
+    let root = target(&actions::agent("root"));
+    let action = freeze(&assembly, root, 24);
+    assembly.pass([0, 1], action);
+    let terms = GrantTerms::unrestricted(actions::agent("child"));
+    let delegation = Action::Delegation(DelegationTerms { parent, terms });
+    let delegation = assembly.pass([0, 1], delegation);
+    assert_eq!(assembly.status(delegation), Status::Queued);
+    assembly.wait(24 * HOUR + 60);
+    assembly.execute(delegation);
+    assert_eq!(assembly.status(delegation), Status::Executed);
+    replays(&assembly);
 }
 
 #[test]

@@ -407,7 +407,7 @@ const CASES: &[Case] = &[
         withdrawal.proposal_hash = Digest::of(b"another history");
         let signed = assembly.sign(0, withdrawal);
         submit(assembly, Command::Withdraw(signed))
-    }, "withdraw.not-proposer"),
+    }, "withdraw.hash-mismatch"),
     (|| {
         let (assembly, proposal) = open();
         let signed = assembly.sign(1, assembly.withdrawal(proposal));

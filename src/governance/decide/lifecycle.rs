@@ -40,8 +40,11 @@ pub(super) fn withdraw(
         return Err(Rejection::WrongLedger);
     }
     let proposal = find(state, withdrawal.proposal_id)?;
-    if proposal.content().proposer != node || !proposal.is_named_by(&withdrawal.proposal_hash) {
+    if proposal.content().proposer != node {
         return Err(Rejection::NotProposer);
+    }
+    if !proposal.is_named_by(&withdrawal.proposal_hash) {
+        return Err(Rejection::WithdrawHashMismatch);
     }
     let Some(proposer) = state.registry().get(node) else {
         return Err(Rejection::UnknownNode { node });

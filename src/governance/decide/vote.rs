@@ -63,11 +63,10 @@ fn contradiction(
     context: &Context<'_>,
 ) -> Result<Option<Event>, Rejection> {
     let ballot = signed.content();
-    let recorded = member
-        .ballot()
-        .filter(|recorded| recorded.signed.content().decision != ballot.decision);
     let known = state.evidence_against(ballot.voter, ballot.proposal_id);
-    match recorded {
+    match member.ballot() {
+        Some(recorded) if recorded.signed.content().decision == ballot.decision => Ok(None),
+        // Whatever it says, it contradicts one of the two ballots in the evidence, or repeats it.
         _ if known.is_some() => Err(Rejection::BallotEquivocation {
             voter: ballot.voter,
         }),

@@ -81,12 +81,13 @@ impl Freezes {
             .any(|(_, freeze)| freeze.target.overlaps(target) && at < freeze.cooled_down_at())
     }
 
-    /// How long `subject` was frozen within [`from`, `to`), in microseconds.
+    /// How long one of `subjects` was frozen within [`from`, `to`), in microseconds.
     #[must_use]
-    pub fn frozen_micros(&self, subject: &Subject, from: Timestamp, to: Timestamp) -> u64 {
+    pub fn frozen_micros(&self, subjects: &[&Subject], from: Timestamp, to: Timestamp) -> u64 {
+        let covers = |freeze: &Freeze| subjects.iter().any(|subject| freeze.target.covers(subject));
         let mut periods: Vec<(Timestamp, Timestamp)> = self
             .iter()
-            .filter(|(_, freeze)| freeze.target.covers(subject))
+            .filter(|(_, freeze)| covers(freeze))
             .map(|(_, freeze)| (freeze.from.max(from), freeze.end().min(to)))
             .filter(|(start, end)| start < end)
             .collect();
@@ -195,7 +196,7 @@ mod tests {
             ("did:a:b", 40, 60, Some(45)),
         ]);
         for (from, to, seconds) in [(0, 100, 25), (12, 18, 6), (25, 42, 7), (50, 100, 0)] {
-            let micros = freezes.frozen_micros(&subject, at(from), at(to));
+            let micros = freezes.frozen_micros(&[&subject], at(from), at(to));
             assert_eq!(micros, seconds * 1_000_000, "{from}..{to}");
         }
     }

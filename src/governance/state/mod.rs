@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::digest::Digest;
 use super::founding::Founding;
-use super::id::{LedgerId, NodeId, ProposalId};
+use super::id::{LedgerId, NodeId, ProposalId, Subject};
 use super::label::Name;
 use super::policy::Policy;
 use super::statement::Statement;
@@ -154,10 +154,9 @@ impl State {
         at: Timestamp,
     ) -> Option<(Timestamp, Timestamp)> {
         let (eta, end) = proposal.execution_window()?;
-        let frozen = proposal.content().action.grants().map_or(0, |(_, terms)| {
-            let freezes = self.authorizations.freezes();
-            freezes.frozen_micros(&terms.subject, eta, at)
-        });
+        let subjects = self.subjects_to_thaw(proposal);
+        let freezes = self.authorizations.freezes();
+        let frozen = freezes.frozen_micros(&subjects, eta, at);
         let stretched = end.as_micros().saturating_add(frozen);
         Some((
             eta,
@@ -170,18 +169,21 @@ impl State {
     #[must_use]
     pub fn is_held_by_freeze(&self, proposal: &ProposalState, at: Timestamp) -> bool {
         let freezes = self.authorizations.freezes();
+        let mut subjects = self.subjects_to_thaw(proposal).into_iter();
+        subjects.any(|subject| freezes.is_frozen(subject, at))
+    }
+
+    /// The subjects that must not be frozen when a proposal is executed: the one that it would grant
+    /// something to, and those on the way from the first grant that it would pass on.
+    fn subjects_to_thaw<'a>(&'a self, proposal: &'a ProposalState) -> Vec<&'a Subject> {
         let action = &proposal.content().action;
-        let parent_is_frozen = || {
-            action.parent().is_some_and(|parent| {
-                self.authorizations
-                    .lineage(parent)
-                    .any(|(_, grant)| freezes.is_frozen(&grant.terms().subject, at))
-            })
-        };
-        action
-            .grants()
-            .is_some_and(|(_, terms)| freezes.is_frozen(&terms.subject, at))
-            || parent_is_frozen()
+        let granted = action.grants().map(|(_, terms)| &terms.subject);
+        let passed_on = action
+            .parent()
+            .into_iter()
+            .flat_map(|parent| self.authorizations.lineage(parent))
+            .map(|(_, grant)| &grant.terms().subject);
+        granted.into_iter().chain(passed_on).collect()
     }
 
     /// The evidence, by node and proposal.
