@@ -13,6 +13,8 @@ mod bytes;
 #[cfg(feature = "cli")]
 mod cli;
 mod delegation;
+#[cfg(feature = "cli")]
+mod documentation;
 mod forgery;
 mod freeze;
 mod holes;
