@@ -3,7 +3,6 @@
 //! Specification, "Determinism": after every cause the undecided proposals are evaluated in the
 //! order in which they were opened, to a fixpoint.
 
-use super::decide::{MORE_THAN_TWO_THIRDS, check_policy};
 use super::delegation;
 use super::event::{
     AdmittedBy, AuthorizationGranted, AuthorizationRevoked, Conditions, ConsensusReached,
@@ -17,6 +16,7 @@ use super::policy::{Policy, Rule};
 use super::proposal::{
     Action, DelegationTerms, FreezeTarget, GrantTerms, NewKey, NewNode, RevocationTerms,
 };
+use super::proposal_rules::MORE_THAN_TWO_THIRDS;
 use super::state::State;
 use super::state::authorization::Authorizations;
 use super::state::proposal::{ProposalState, Status};
@@ -340,7 +340,9 @@ fn update_policy(
     proposal: &ProposalState,
     policy: &Policy,
 ) -> Result<Event, FailureReason> {
-    check_policy(current, policy).map_err(|_| FailureReason::Policy)?;
+    policy
+        .check_change_from(current)
+        .map_err(|_| FailureReason::Policy)?;
     Ok(Event::PolicyUpdated(PolicyUpdated {
         policy: Box::new(policy.clone()),
         proposal_id: proposal.id(),

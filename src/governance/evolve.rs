@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use super::decide::rules_for;
 use super::digest::Digest;
 use super::event::{
     AdmittedBy, AuthorizationGranted, AuthorizationRevoked, ByzantineDetected, ConsensusReached,
@@ -14,6 +13,7 @@ use super::event::{
 use super::id::{NodeId, ProposalId};
 use super::key::PublicKey;
 use super::kind::AuthorizationKind;
+use super::proposal_rules::rules_for;
 use super::state::authorization::{Grant, Revoked};
 use super::state::freeze::Freeze;
 use super::state::proposal::{CastBallot, Decided, Member, ProposalState, Status};

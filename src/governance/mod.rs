@@ -40,6 +40,7 @@ pub mod policy_lint;
 pub mod possession;
 pub mod prediction;
 pub mod proposal;
+mod proposal_rules;
 pub mod provenance;
 pub mod rejection;
 pub mod scope;

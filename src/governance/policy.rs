@@ -205,6 +205,17 @@ impl Policy {
         }
     }
 
+    /// Whether this policy may take the place of `current`.
+    ///
+    /// # Errors
+    /// [`PolicyError`] where it can't stand, or would change the floors.
+    pub fn check_change_from(&self, current: &Self) -> Result<(), PolicyError> {
+        if self.floors != current.floors {
+            return Err(PolicyError::FloorsChanged);
+        }
+        self.validate()
+    }
+
     /// Checks every rule on its own and against the floors.
     ///
     /// A policy that passes is satisfiable by every electorate: no condition asks for more than a

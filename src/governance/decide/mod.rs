@@ -18,8 +18,6 @@ use super::rejection::Rejection;
 use super::state::State;
 use super::time::Timestamp;
 
-pub(super) use propose::{MORE_THAN_TWO_THIRDS, check_policy, rules_for};
-
 /// What a decision depends on besides the state and the command.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {

@@ -5,17 +5,17 @@ use crate::governance::event::{Event, ProposalCreated};
 use crate::governance::id::{NodeId, Subject};
 use crate::governance::key::SignatureVerifier;
 use crate::governance::kind::AuthorizationKind;
-use crate::governance::policy::{Policy, PolicyError, Rule};
+use crate::governance::policy::Policy;
 use crate::governance::proposal::{
     Action, FreezeTarget, GrantTerms, NewNode, Proposal, RevocationTerms,
 };
+use crate::governance::proposal_rules::rules_for;
 use crate::governance::rejection::Rejection;
 use crate::governance::state::State;
 use crate::governance::state::authorization::Authorizations;
 use crate::governance::state::registry::{NodeStatus, Registry};
 use crate::governance::statement::Signed;
 use crate::governance::time::Timestamp;
-use crate::governance::weight::Fraction;
 
 use super::Context;
 use super::keys::{check_new_key, proves_possession};
@@ -86,32 +86,6 @@ fn check_open_proposals(state: &State, proposer: NodeId, at: Timestamp) -> Resul
     }
 }
 
-/// The conditions that a proposal opened at `at` has to meet: those of the policy in force, and for
-/// a change of policy those of the new one as well. A freeze on what is, or was until lately, frozen
-/// needs more than two thirds of all weight besides.
-pub(in crate::governance) fn rules_for(state: &State, action: &Action, at: Timestamp) -> Vec<Rule> {
-    let mut rules = vec![state.policy().rule(action.kind())];
-    match action {
-        Action::UpdatePolicy { policy: new } => rules.push(new.rule(action.kind())),
-        Action::EmergencyFreeze { target, .. } if refreezes(state, target, at) => {
-            rules.push(Rule {
-                absolute: MORE_THAN_TWO_THIRDS,
-                ..state.policy().rule(action.kind())
-            });
-        }
-        _ => {}
-    }
-    rules
-}
-
-/// What a freeze needs that follows another one: no third can freeze for ever.
-pub(in crate::governance) const MORE_THAN_TWO_THIRDS: Option<Fraction> = Fraction::new(2, 3);
-
-fn refreezes(state: &State, target: &FreezeTarget, at: Timestamp) -> bool {
-    let freezes = state.authorizations().freezes();
-    freezes.needs_two_thirds(target, at)
-}
-
 fn check_action(state: &State, action: &Action, context: &Context<'_>) -> Result<(), Rejection> {
     let registry = state.registry();
     match action {
@@ -133,9 +107,9 @@ fn check_action(state: &State, action: &Action, context: &Context<'_>) -> Result
         Action::RevokeDelegation(terms) => {
             check_revocation(state, AuthorizationKind::Delegation, terms)
         }
-        Action::UpdatePolicy { policy } => {
-            check_policy(state.policy(), policy).map_err(|error| Rejection::PolicyInvalid { error })
-        }
+        Action::UpdatePolicy { policy } => policy
+            .check_change_from(state.policy())
+            .map_err(|error| Rejection::PolicyInvalid { error }),
         Action::AddNode(new) => check_new_node(registry, new, context.verifier),
         Action::RemoveNode { node } => check_removal(registry, *node),
         Action::EmergencyFreeze { until, .. } => check_freeze(state.policy(), *until, context.at),
@@ -222,17 +196,6 @@ fn check_revocation(
         }
         Some(_) => Ok(()),
     }
-}
-
-/// Whether `new` may take the place of `current`.
-pub(in crate::governance) fn check_policy(
-    current: &Policy,
-    new: &Policy,
-) -> Result<(), PolicyError> {
-    if new.floors != current.floors {
-        return Err(PolicyError::FloorsChanged);
-    }
-    new.validate()
 }
 
 fn check_new_node(
