@@ -11,7 +11,7 @@ use super::event::Conditions;
 use super::id::{GrantId, NodeId, ProposalId, Subject, VoteId};
 use super::kind::{AuthorizationKind, ProposalKind};
 use super::label::{Name, Prose, Title};
-use super::proposal::GrantTerms;
+use super::proposal::{FreezeTarget, GrantTerms};
 use super::scope::CheckContext;
 use super::state::State;
 use super::state::authorization::{CheckOutcome, GrantStatus};
@@ -27,8 +27,25 @@ use super::weight::Weight;
 pub struct Why {
     /// What a check says.
     pub outcome: CheckOutcome,
+    /// The freezes that are on and cover the subject.
+    pub freezes: Vec<FreezeOrigin>,
     /// All grants of the subject and kind, in the order in which they were given.
     pub grants: Vec<GrantOrigin>,
+}
+
+/// A freeze and the decision that imposed it.
+#[derive(Debug, Clone, Serialize)]
+pub struct FreezeOrigin {
+    /// The freeze, by the proposal that imposed it.
+    pub id: ProposalId,
+    /// What is frozen.
+    pub target: FreezeTarget,
+    /// When it began.
+    pub from: Timestamp,
+    /// When it ends.
+    pub until: Timestamp,
+    /// The decision that imposed it.
+    pub decision: Option<DecisionOrigin>,
 }
 
 /// A grant and the decision that gave it.
@@ -149,8 +166,19 @@ impl State {
     ) -> Why {
         let authorizations = self.authorizations();
         let grants = authorizations.of(kind, subject);
+        let freezes = authorizations.freezes().on(at);
         Why {
             outcome: authorizations.check(kind, subject, context, at),
+            freezes: freezes
+                .filter(|(_, freeze)| freeze.target().covers(subject))
+                .map(|(id, freeze)| FreezeOrigin {
+                    id,
+                    target: freeze.target().clone(),
+                    from: freeze.from(),
+                    until: freeze.end(),
+                    decision: self.decision_origin(id),
+                })
+                .collect(),
             grants: grants
                 .filter_map(|(id, _)| self.grant_origin(id, at))
                 .collect(),

@@ -5,7 +5,7 @@ use althing::governance::command::Command;
 use althing::governance::id::{NodeId, ProposalId};
 use althing::governance::kind::AuthorizationKind;
 use althing::governance::policy::Policy;
-use althing::governance::proposal::{Action, DelegationTerms, GrantTerms};
+use althing::governance::proposal::{Action, DelegationTerms, FreezeTarget, GrantTerms};
 use althing::governance::provenance::{PolicyOrigin, Why};
 use althing::governance::scope::CheckContext;
 use althing::governance::state::State;
@@ -13,6 +13,7 @@ use althing::governance::state::authorization::{CheckReason, GrantStatus};
 use althing::governance::state::proposal::Status;
 use althing::governance::state::registry::NodeStatus;
 use althing::governance::tally::Standing;
+use althing::governance::time::Seconds;
 use althing::replay::counterfactual::{Counterfactual, Without, counterfactual};
 use althing::testing::actions::{
     self, authorize_agent, authorize_model, remove_node, revoke_model, update_policy,
@@ -102,6 +103,24 @@ fn a_revocation_and_a_delegation_are_told_with_their_own_decisions() {
     let nobody = why(assembly.state(), AuthorizationKind::Model, "unheard-of");
     assert!(nobody.grants.is_empty());
     assert_eq!(nobody.outcome.reason, CheckReason::NoGrant);
+}
+
+#[test]
+fn a_freeze_is_told_with_the_decision_behind_it() {
+    let mut assembly = Assembly::of(&[1]);
+    assembly.pass([0], authorize_model("triage"));
+    let until = assembly.now().saturating_add(Seconds::HOUR);
+    let target = FreezeTarget::Everything;
+    let freeze = assembly.pass([0], Action::EmergencyFreeze { target, until });
+    let answer = why(assembly.state(), AuthorizationKind::Model, "triage");
+    assert_eq!(answer.outcome.reason, CheckReason::Frozen);
+    let [origin] = answer.freezes.as_slice() else {
+        panic!("{answer:?}");
+    };
+    assert_eq!((origin.id, origin.until), (freeze, until));
+    let decision = origin.decision.as_ref().map(|it| it.proposal_id);
+    assert_eq!(decision, Some(freeze));
+    assert_eq!(answer.grants[0].status, GrantStatus::Frozen);
 }
 
 fn without(assembly: &Assembly, what: Without) -> Counterfactual {

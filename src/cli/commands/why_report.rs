@@ -12,7 +12,9 @@ use crate::cli::style::{bad, bold, dim, escaped, escaped_lines, good};
 use crate::governance::id::Subject;
 use crate::governance::kind::AuthorizationKind;
 use crate::governance::label::Name;
-use crate::governance::provenance::{DecisionOrigin, GrantOrigin, PolicyOrigin, VoterOrigin, Why};
+use crate::governance::provenance::{
+    DecisionOrigin, FreezeOrigin, GrantOrigin, PolicyOrigin, VoterOrigin, Why,
+};
 use crate::governance::state::State;
 use crate::governance::state::authorization::{CheckReason, GrantStatus};
 use crate::governance::tally::Standing;
@@ -28,6 +30,7 @@ pub struct WhyReport {
     at: Timestamp,
     as_of_seq: u64,
     obligations: BTreeMap<String, u64>,
+    freezes: Vec<FreezeOrigin>,
     grants: Vec<GrantOrigin>,
 }
 
@@ -48,6 +51,7 @@ impl WhyReport {
             at,
             as_of_seq: state.entries(),
             obligations: why.outcome.obligations,
+            freezes: why.freezes,
             grants: why.grants,
         }
     }
@@ -68,6 +72,11 @@ impl Report for WhyReport {
         }
         if self.grants.is_empty() {
             tree.line("no grant of this subject and kind was ever given");
+        }
+        let last = self.grants.is_empty();
+        for (index, freeze) in self.freezes.iter().enumerate() {
+            let last = last && index + 1 == self.freezes.len();
+            tree.branch(last, |tree| tree.freeze(freeze));
         }
         tree.children(&self.grants, Tree::grant);
         tree.text
@@ -110,6 +119,19 @@ impl Tree {
         draw(self);
         self.prefix = outer;
         self.first = None;
+    }
+
+    fn freeze(&mut self, freeze: &FreezeOrigin) {
+        let target = String::from(freeze.target.clone());
+        self.line(&format!(
+            "{} since {}: {target}, until {}",
+            bad("frozen"),
+            freeze.from,
+            freeze.until
+        ));
+        if let Some(decision) = &freeze.decision {
+            self.branch(true, |tree| tree.decision("imposed by", decision));
+        }
     }
 
     fn grant(&mut self, grant: &GrantOrigin) {
