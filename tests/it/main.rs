@@ -26,6 +26,8 @@ mod provenance;
 
 mod refusals;
 mod replaying;
+mod rules;
+mod specification;
 mod tally;
 
 use proptest::test_runner::{Config, FileFailurePersistence};
