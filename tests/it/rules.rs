@@ -37,6 +37,7 @@ use althing::governance::statement::{Statement, StatementContent};
 use althing::governance::tally::{Reason, Standing, Verdict};
 use althing::governance::time::{Seconds, Timestamp};
 use althing::governance::weight::Weight;
+use althing::ledger::{FileLedger, LedgerReader, Wait};
 use althing::testing::actions::{self, authorize_model, remove_node, revoke_model, update_policy};
 use althing::testing::{
     Assembly, Signatures, Signer, StandInVerifier, founding, genesis, prediction,
@@ -212,6 +213,31 @@ fn what_changes_no_count_has_no_consequence() {
     };
     let recovered = assembly.accept(&Command::RecordRecovery(recovery));
     assert!(matches!(recovered[..], [Event::RecoveryRecorded(_)]));
+    replays(&assembly);
+}
+
+#[test]
+fn evidence_overturns_before_it_supersedes() {
+    let mut assembly = Assembly::under(timelocked(), &[1; 4]);
+    let queued = assembly.pass([0, 1, 3], authorize_model("triage"));
+    let evidence = assembly.equivocation(3, queued);
+    let other = assembly.propose(0, authorize_model("other"));
+    assembly.accuse(3, other);
+    assert_eq!(assembly.status(queued), Status::Queued);
+    let (_, new) = assembly.new_key(assembly.id(3));
+    assembly.propose(0, Action::ReinstateNode(new));
+    let events = assembly.accept(&Command::SubmitEvidence(evidence));
+    assert!(
+        matches!(
+            events[..],
+            [
+                Event::ByzantineDetected(_),
+                Event::DecisionOverturned(_),
+                Event::ProposalSuperseded(_)
+            ]
+        ),
+        "{events:?}"
+    );
     replays(&assembly);
 }
 
@@ -1385,6 +1411,27 @@ fn format_characters_are_the_documented_ones() {
         let expected = character.is_control() || documented.contains(&character);
         assert_eq!(refused, expected, "{:04X}", u32::from(character));
     }
+}
+
+// 13 Ledger format
+
+#[test]
+fn opening_for_writing_removes_what_was_left_unfinished() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = FileLedger::create(dir.path()).unwrap();
+    drop(Assembly::found(
+        ledger,
+        Policy::default(),
+        &[1],
+        Signatures::StandIn,
+    ));
+    let unfinished = dir.path().join("ledger/00000000000000000001.jsonl.tmp");
+    fs::write(&unfinished, "half of a copy").unwrap();
+    // A reader leaves it alone.
+    drop(LedgerReader::open(dir.path()).unwrap());
+    assert!(unfinished.exists());
+    drop(FileLedger::open(dir.path(), Wait::No).unwrap());
+    assert!(!unfinished.exists());
 }
 
 // 14 State hash, 15 Events
