@@ -28,6 +28,8 @@ mod provenance;
 
 mod refusals;
 mod replaying;
+mod rules;
+mod specification;
 mod tally;
 
 use proptest::test_runner::{Config, FileFailurePersistence};
