@@ -1,6 +1,7 @@
 //! `evolve`: what an event does to the state. It judges nothing; [`decide`](super::decide) did.
 //!
-//! Total: an event about something that does not exist changes nothing.
+//! Total: it fails for no event, and an event about something that does not exist does not bring it
+//! into being.
 
 use std::sync::Arc;
 
