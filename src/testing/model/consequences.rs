@@ -238,15 +238,15 @@ impl Model {
                 (self.is_last_active(*node), "no-active-node"),
             ]),
             Action::ReplaceKey(new) => first(&[
-                (is_key_used, "already-registered"),
                 (!self.stands_as(new.node, Standing::Active), "not-active"),
+                (is_key_used, "already-registered"),
             ]),
             Action::ReinstateNode(new) => first(&[
-                (is_key_used, "already-registered"),
                 (
                     !self.stands_as(new.node, Standing::Suspended),
                     "not-suspended",
                 ),
+                (is_key_used, "already-registered"),
                 (
                     self.would_overflow(self.weight_of(new.node)),
                     "weight-overflow",
