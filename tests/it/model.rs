@@ -8,6 +8,7 @@
 //! ALTHING_SESSIONS=20000 cargo test --release --test it model::long -- --nocapture
 //! ```
 
+mod histories;
 mod mischief;
 mod session;
 
@@ -26,10 +27,11 @@ use session::{Reached, Session};
 const MOST_STEPS: usize = 60;
 
 fn cases() -> impl Strategy<Value = (History, Vec<Mischief>)> {
-    (
-        strategies::histories(MOST_STEPS),
-        proptest::collection::vec(mischiefs(), 0..=20),
-    )
+    let histories = prop_oneof![
+        1 => strategies::histories(MOST_STEPS),
+        2 => histories::fruitful(MOST_STEPS),
+    ];
+    (histories, proptest::collection::vec(mischiefs(), 0..=20))
 }
 
 fn run(history: &History, mischiefs: &[Mischief], reached: &mut Reached) {

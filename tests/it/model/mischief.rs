@@ -4,8 +4,12 @@ use althing::governance::ballot::{Ballot, Decision};
 use althing::governance::command::Command;
 use althing::governance::digest::Digest;
 use althing::governance::id::{LedgerId, ProposalId};
-use althing::governance::proposal::{Action, RevocationTerms};
+use althing::governance::proposal::{
+    Action, FreezeTarget, Proposal, RevocationTerms, Rotation, Withdrawal,
+};
+use althing::governance::statement::Signed;
 use althing::governance::time::{Seconds, Timestamp};
+use althing::governance::weight::{Fraction, Weight};
 use althing::testing::{Assembly, actions};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -35,6 +39,8 @@ pub enum Mischief {
     OtherEnd(u64),
     /// What is passed on is limited in other ways.
     Narrowed(bool, bool),
+    /// Another target is to be lifted, another policy to hold, another weight to be given.
+    Otherwise,
 }
 
 pub fn mischiefs() -> impl Strategy<Value = Mischief> {
@@ -50,11 +56,20 @@ pub fn mischiefs() -> impl Strategy<Value = Mischief> {
         1 => (0..5_usize).prop_map(Mischief::OtherGrant),
         1 => prop_oneof![Just(0_u64), Just(500_u64), Just(1_000_000_u64)]
             .prop_map(Mischief::OtherEnd),
-        2 => (any::<bool>(), any::<bool>()).prop_map(|(prod, limit)| Mischief::Narrowed(prod, limit)),
+        1 => Just(Mischief::Otherwise),
+        3 => (any::<bool>(), any::<bool>()).prop_map(|(prod, limit)| Mischief::Narrowed(prod, limit)),
     ]
 }
 
 impl Mischief {
+    /// Whether the command itself is left out.
+    pub const fn is_instead(self) -> bool {
+        matches!(
+            self,
+            Self::OtherGrant(_) | Self::OtherEnd(_) | Self::Narrowed(..)
+        )
+    }
+
     /// The command that is given instead, if this can go wrong with it.
     pub fn apply(
         self,
@@ -76,6 +91,11 @@ impl Mischief {
                     let by = self.garble(&mut first, past, assembly)?;
                     if matches!(self, Self::SameVoteId) {
                         first.decision = Decision::Reject;
+                    }
+                    if matches!(self, Self::OtherHash | Self::OtherProposal) {
+                        let mut second = evidence.second.content().clone();
+                        self.garble(&mut second, past, assembly);
+                        evidence.second = sign(by, second, assembly);
                     }
                     evidence.first = sign(by, first, assembly);
                     Some(Command::SubmitEvidence(evidence))
@@ -128,11 +148,7 @@ impl Mischief {
         Some(None)
     }
 
-    fn garbled_proposal(
-        self,
-        proposal: &althing::governance::proposal::Proposal,
-        assembly: &mut Assembly,
-    ) -> Option<Command> {
+    fn garbled_proposal(self, proposal: &Proposal, assembly: &mut Assembly) -> Option<Command> {
         let mut proposal = proposal.clone();
         // The proposal itself comes after this one.
         proposal.proposal_id = ProposalId::from_uuid(assembly.next_id());
@@ -193,6 +209,19 @@ impl Mischief {
                     (terms.scope.allow("max_rate_qps", "5")).expect("a key and a value");
                 }
             }
+            (Self::Otherwise, Action::LiftFreeze { target }) => {
+                *target = FreezeTarget::Subject(actions::agent("2"));
+            }
+            (Self::Otherwise, Action::UpdatePolicy { policy }) => {
+                if policy.early_decision {
+                    policy.default.window_seconds = Seconds::ZERO;
+                } else {
+                    policy.floors.quorum = Fraction::new(1, 9);
+                }
+            }
+            (Self::Otherwise, Action::AddNode(new)) => {
+                new.weight = Weight::new((1 << 53) - 1).expect("a weight");
+            }
             (Self::OtherProposal, Action::RemoveNode { node }) => {
                 *node = assembly.state().registry().iter().last()?.0;
             }
@@ -220,11 +249,7 @@ impl Mischief {
         Some(())
     }
 
-    fn garbled_withdrawal(
-        self,
-        withdrawal: &althing::governance::proposal::Withdrawal,
-        assembly: &Assembly,
-    ) -> Option<Command> {
+    fn garbled_withdrawal(self, withdrawal: &Withdrawal, assembly: &Assembly) -> Option<Command> {
         let mut withdrawal = withdrawal.clone();
         let mut signer = assembly.signer_of(withdrawal.proposer);
         match self {
@@ -241,11 +266,7 @@ impl Mischief {
         Some(Command::Withdraw(signer.sign(withdrawal)))
     }
 
-    fn garbled_rotation(
-        self,
-        rotation: &althing::governance::proposal::Rotation,
-        assembly: &Assembly,
-    ) -> Option<Command> {
+    fn garbled_rotation(self, rotation: &Rotation, assembly: &Assembly) -> Option<Command> {
         let mut rotation = rotation.clone();
         let mut signer = assembly.signer_of(rotation.new_key.node);
         match self {
@@ -259,11 +280,7 @@ impl Mischief {
     }
 }
 
-fn sign(
-    by: Option<usize>,
-    ballot: Ballot,
-    assembly: &Assembly,
-) -> althing::governance::statement::Signed<Ballot> {
+fn sign(by: Option<usize>, ballot: Ballot, assembly: &Assembly) -> Signed<Ballot> {
     match by {
         Some(by) => assembly.signer(by).sign(ballot),
         None => assembly.signer_of(ballot.voter).sign(ballot),

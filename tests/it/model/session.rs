@@ -84,6 +84,11 @@ impl<'a> Session<'a> {
                 && let Some(garbled) = mischief.apply(&command, &rest.past, assembly)
             {
                 rest.submit(&garbled, assembly);
+                if mischief.is_instead() {
+                    // Votes that follow are on the proposal as it was changed.
+                    rest.past.push(garbled);
+                    return;
+                }
             }
             rest.submit(&command, assembly);
             rest.past.push(command);
