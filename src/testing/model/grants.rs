@@ -132,8 +132,7 @@ impl Model {
             .collect();
         let best = REASONS
             .into_iter()
-            .filter(|reason| reasons.iter().any(|(_, it)| it == reason))
-            .last()
+            .rfind(|reason| reasons.iter().any(|(_, it)| it == reason))
             .unwrap_or("no-grant");
         let with_it = reasons.iter().filter(|(_, reason)| *reason == best);
         let grants: Vec<GrantId> = with_it.map(|(grant, _)| grant.id).collect();
