@@ -221,10 +221,19 @@ impl History {
 impl<L: Ledger> Played<L> {
     /// Tries one more step.
     pub fn take(&mut self, step: &Step) {
+        let mut refusals = std::mem::take(&mut self.refusals);
+        self.take_by(step, |assembly, command| {
+            refusals.extend(assembly.submit(&command).err());
+        });
+        self.refusals = refusals;
+    }
+
+    /// Makes the commands of one more step, and leaves it to `submit` what becomes of them.
+    pub fn take_by(&mut self, step: &Step, mut submit: impl FnMut(&mut Assembly<L>, Command)) {
         for command in self.commands(step) {
             // A ballot must name what is recorded by now, so commands are made one by one.
             if let Some(command) = command(&mut self.assembly) {
-                self.refusals.extend(self.assembly.submit(&command).err());
+                submit(&mut self.assembly, command);
             }
         }
     }

@@ -11,6 +11,7 @@
 //! | run many histories quickly | [`StandInVerifier`], [`History`] |
 //! | generate electorates, policies and histories | [`strategies`] |
 //! | damage a ledger | [`Tampering`] |
+//! | hold an implementation against the rules | [`model`] |
 //!
 //! ```
 //! use althing::governance::ballot::Decision::Approve;
@@ -28,6 +29,7 @@
 pub mod actions;
 mod assembly;
 mod history;
+pub mod model;
 mod signer;
 pub mod strategies;
 mod tampering;

@@ -21,6 +21,7 @@ mod holes;
 mod invariants;
 mod keys;
 mod lifecycle;
+mod model;
 mod node;
 mod order;
 mod policy_lint;

@@ -1,0 +1,125 @@
+//! The engine against the reference model, on generated histories.
+//!
+//! Both get the same commands at the same times and must agree on every answer and on the whole
+//! state after it. By default some hundreds of histories run; for a long run say how many, in a
+//! release build:
+//!
+//! ```text
+//! ALTHING_SESSIONS=20000 cargo test --release --test it model::long -- --nocapture
+//! ```
+
+mod histories;
+mod mischief;
+mod session;
+
+use std::collections::BTreeMap;
+
+use althing::governance::state::proposal::Status;
+use althing::testing::{History, strategies};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
+
+use mischief::{Mischief, mischiefs};
+use session::{Reached, Session};
+
+/// How many steps a history has at most.
+const MOST_STEPS: usize = 60;
+
+fn cases() -> impl Strategy<Value = (History, Vec<Mischief>)> {
+    let histories = prop_oneof![
+        1 => strategies::histories(MOST_STEPS),
+        2 => histories::fruitful(MOST_STEPS),
+    ];
+    (histories, proptest::collection::vec(mischiefs(), 0..=20))
+}
+
+fn run(history: &History, mischiefs: &[Mischief], reached: &mut Reached) {
+    let mut session = Session::found(history, reached);
+    for step in &history.steps {
+        session.take(step, mischiefs);
+    }
+    session.compare_everything();
+}
+
+fn run_many(count: u32, seed: u8) -> Reached {
+    let config = crate::config(count);
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    let strategy = cases();
+    let mut reached = Reached::default();
+    for _ in 0..count {
+        let tree = strategy.new_tree(&mut runner).expect("a case");
+        let (history, mischiefs) = tree.current();
+        run(&history, &mischiefs, &mut reached);
+    }
+    reached
+}
+
+/// What a run of some hundreds of histories must have met, or it shows little.
+fn assert_reach(reached: &Reached) {
+    for status in Status::ALL {
+        // `passed` is left within the command that leads to it.
+        if status != Status::Passed {
+            assert_met(&reached.statuses, status.name());
+        }
+    }
+    for code in REFUSALS {
+        assert_met(&reached.refusals, code);
+    }
+    for reason in SOMETIMES {
+        assert_met(&reached.sometimes, reason);
+    }
+}
+
+fn assert_met(counts: &BTreeMap<String, u64>, name: &str) {
+    let met = counts.get(name).copied().unwrap_or_default();
+    assert!(met > 0, "never met {name}: {counts:#?}");
+}
+
+const REFUSALS: &[&str] = &[
+    "ballot.equivocation",
+    "ballot.hash-mismatch",
+    "ballot.node-removed",
+    "ballot.not-in-electorate",
+    "ballot.outside-voting-period",
+    "ballot.proposal-closed",
+    "ballot.signature",
+    "ballot.suspended",
+    "close.before-deadline",
+    "evidence.window-over",
+    "execute.not-queued",
+    "node.not-active",
+    "proposal.closed",
+    "proposal.duplicate-id",
+    "statement.wrong-ledger",
+    "withdraw.ballots-cast",
+];
+
+const SOMETIMES: &[&str] = &["nothing recorded", "tainted"];
+
+#[test]
+fn the_engine_does_what_the_model_does() {
+    let reached = run_many(500, 7);
+    assert_reach(&reached);
+}
+
+#[test]
+fn long_run_where_one_is_asked_for() {
+    let Ok(sessions) = std::env::var("ALTHING_SESSIONS") else {
+        return;
+    };
+    let sessions = sessions.parse().expect("a number of sessions");
+    let reached = run_many(sessions, 1);
+    println!("{sessions} sessions: {reached:#?}");
+    assert_reach(&reached);
+}
+
+proptest! {
+    #![proptest_config(crate::config(64))]
+
+    #[test]
+    fn no_history_tells_them_apart((history, mischiefs) in cases()) {
+        run(&history, &mischiefs, &mut Reached::default());
+    }
+}
