@@ -26,7 +26,6 @@ mod node;
 mod order;
 mod policy_lint;
 mod provenance;
-
 mod refusals;
 mod replaying;
 mod rules;
