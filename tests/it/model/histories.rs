@@ -2,7 +2,8 @@
 //! group stays able to decide, and what is decided about meets.
 
 use althing::governance::ballot::Decision;
-use althing::governance::policy::Policy;
+use althing::governance::kind::ProposalKind;
+use althing::governance::policy::{Policy, RuleOverride};
 use althing::governance::time::Seconds;
 use althing::testing::{History, Matter, Step, strategies};
 use proptest::collection::vec;
@@ -12,6 +13,7 @@ use proptest::prelude::*;
 fn policies() -> impl Strategy<Value = Policy> {
     let generated = strategies::policies().prop_map(|mut policy| {
         policy.max_open_proposals = 50;
+        policy.delegation_depth = 1;
         policy
     });
     prop_oneof![
@@ -23,6 +25,13 @@ fn policies() -> impl Strategy<Value = Policy> {
             policy.early_decision = early;
             policy.default.timelock_seconds = Seconds::HOUR;
             policy.default.window_seconds = Seconds::new(3_600 + days * 86_400).expect("a time");
+            policy.delegation_depth = 1 + days;
+            // A freeze comes between a decision and its execution.
+            let at_once = RuleOverride {
+                timelock_seconds: Some(Seconds::ZERO),
+                ..RuleOverride::default()
+            };
+            policy.kinds.insert(ProposalKind::EmergencyFreeze, at_once);
             policy
         }),
     ]
@@ -36,7 +45,7 @@ fn matters() -> impl Strategy<Value = Matter> {
         3 => few().prop_map(|agent| Matter::AuthorizeAgent { agent }),
         5 => (few(), few()).prop_map(|(from, to)| Matter::Delegate { from, to }),
         1 => few().prop_map(|agent| Matter::RevokeAgent { agent }),
-        1 => Just(Matter::Freeze { model: None, seconds: 7_200 }),
+        3 => Just(Matter::Freeze { model: None, seconds: 7_200 }),
         1 => few().prop_map(|freeze| Matter::LiftFreeze { freeze }),
     ]
 }
@@ -46,6 +55,7 @@ fn steps() -> impl Strategy<Value = Step> {
     let pause = prop_oneof![
         4 => 1..2_000_u64,
         3 => Just(3_600_u64),
+        3 => Just(7_200_u64),
         2 => Just(86_400_u64),
         1 => Just(15 * 86_400_u64),
     ];

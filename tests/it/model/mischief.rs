@@ -38,7 +38,7 @@ pub enum Mischief {
     /// The grant or freeze is over already, or too long.
     OtherEnd(u64),
     /// What is passed on is limited in other ways.
-    Narrowed(bool, bool),
+    Narrowed(bool, Option<u64>),
     /// Another target is to be lifted, another policy to hold, another weight to be given.
     Otherwise,
 }
@@ -57,7 +57,7 @@ pub fn mischiefs() -> impl Strategy<Value = Mischief> {
         1 => prop_oneof![Just(0_u64), Just(500_u64), Just(1_000_000_u64)]
             .prop_map(Mischief::OtherEnd),
         1 => Just(Mischief::Otherwise),
-        3 => (any::<bool>(), any::<bool>()).prop_map(|(prod, limit)| Mischief::Narrowed(prod, limit)),
+        3 => (any::<bool>(), proptest::option::of(3..=5_u64)).prop_map(|(prod, limit)| Mischief::Narrowed(prod, limit)),
     ]
 }
 
@@ -205,8 +205,9 @@ impl Mischief {
                 if prod {
                     (terms.scope.allow("environment", "prod")).expect("a key and a value");
                 }
-                if limit {
-                    (terms.scope.allow("max_rate_qps", "5")).expect("a key and a value");
+                if let Some(limit) = limit {
+                    (terms.scope.allow("max_rate_qps", &limit.to_string()))
+                        .expect("a key and a value");
                 }
             }
             (Self::Otherwise, Action::LiftFreeze { target }) => {
