@@ -28,10 +28,10 @@ impl Model {
         if told.signed_by != self.present_key(voter) {
             return Err("ballot.signature");
         }
-        if self.is_convicted(proposal, voter) {
+        let recorded = proposal.ballot_of(voter).map(|cast| cast.decision);
+        if self.is_convicted(proposal, voter) && recorded != Some(ballot.decision) {
             return Err("ballot.equivocation");
         }
-        let recorded = proposal.ballot_of(voter).map(|cast| cast.decision);
         if recorded.is_some_and(|decision| decision != ballot.decision) {
             if self.has_newer_key(proposal, voter) {
                 return Err("ballot.proposal-closed");
@@ -200,8 +200,11 @@ impl Model {
             return Err("proposal.unknown");
         };
         let proposal = &self.proposals[place];
-        if proposal.proposer != it.proposer || proposal.hash != Some(it.proposal_hash) {
+        if proposal.proposer != it.proposer {
             return Err("withdraw.not-proposer");
+        }
+        if proposal.hash != Some(it.proposal_hash) {
+            return Err("withdraw.hash-mismatch");
         }
         if self.node(it.proposer, NOW).is_none() {
             return Err("node.unknown");

@@ -165,8 +165,8 @@ impl Model {
         let rules = self.rules(opened);
         let window = rules.iter().map(|rule| rule.window).min();
         let until = eta.saturating_add(window.unwrap_or(Seconds::ZERO));
-        let stretch = grants(&opened.action)
-            .map_or(0, |(_, terms)| self.frozen_micros(&terms.subject, eta, at));
+        let held = self.subjects_that_hold(&opened.action);
+        let stretch = self.frozen_micros(&held, eta, at);
         if at.as_micros() >= until.as_micros() + stretch {
             self.end(place, at, End::Lapsed);
             return Ok(Some(Outcome::Lapsed(proposal)));

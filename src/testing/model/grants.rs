@@ -214,10 +214,16 @@ impl Model {
             })
     }
 
-    /// How long a subject was frozen from one instant to another, in microseconds; overlapping
-    /// freezes count once. AUTH-16
-    pub(super) fn frozen_micros(&self, subject: &Subject, from: Timestamp, to: Timestamp) -> u64 {
-        let own = self.freezes.iter().filter(|it| covers(&it.target, subject));
+    /// How long one of some subjects was frozen from one instant to another, in microseconds;
+    /// overlapping freezes count once. AUTH-16
+    pub(super) fn frozen_micros(
+        &self,
+        subjects: &[Subject],
+        from: Timestamp,
+        to: Timestamp,
+    ) -> u64 {
+        let concerns = |target: &FreezeTarget| subjects.iter().any(|it| covers(target, it));
+        let own = self.freezes.iter().filter(|it| concerns(&it.target));
         let mut spans: Vec<(u64, u64)> = own
             .map(|it| (it.from.max(from), self.freeze_end(it, NOW).min(to)))
             .map(|(start, end)| (start.as_micros(), end.as_micros()))
@@ -238,14 +244,25 @@ impl Model {
 
     /// Whether a freeze holds back what an action would do. AUTH-15
     pub(super) fn is_held(&self, action: &Action, at: Timestamp) -> bool {
-        let frozen = |terms: &GrantTerms| self.is_frozen(&terms.subject, at);
+        let held = self.subjects_that_hold(action);
+        held.iter().any(|subject| self.is_frozen(subject, at))
+    }
+
+    /// The subjects whose freeze holds an action back: whom it would grant something, and those
+    /// whose grants it would pass on. AUTH-15
+    pub(super) fn subjects_that_hold(&self, action: &Action) -> Vec<Subject> {
         match action {
-            Action::AuthorizeModel(terms) | Action::AuthorizeAgent(terms) => frozen(terms),
-            Action::Delegation(delegation) => {
-                let lineage = self.lineage(delegation.parent);
-                frozen(&delegation.terms) || lineage.iter().any(|it| frozen(&it.terms))
+            Action::AuthorizeModel(terms) | Action::AuthorizeAgent(terms) => {
+                vec![terms.subject.clone()]
             }
-            _ => false,
+            Action::Delegation(delegation) => {
+                let mut subjects = vec![delegation.terms.subject.clone()];
+                for grant in self.lineage(delegation.parent) {
+                    subjects.push(grant.terms.subject.clone());
+                }
+                subjects
+            }
+            _ => Vec::new(),
         }
     }
 
