@@ -78,6 +78,7 @@ fn assert_met(counts: &BTreeMap<String, u64>, name: &str) {
 }
 
 const REFUSALS: &[&str] = &[
+    "ballot.cast-after-deadline",
     "ballot.equivocation",
     "ballot.hash-mismatch",
     "ballot.node-removed",
@@ -86,17 +87,50 @@ const REFUSALS: &[&str] = &[
     "ballot.proposal-closed",
     "ballot.signature",
     "ballot.suspended",
+    "ballot.unknown-proposal",
+    "ballot.vote-id-reused",
     "close.before-deadline",
+    "delegation.invalid",
+    "evidence.not-in-electorate",
     "evidence.window-over",
+    "execute.before-timelock",
+    "execute.frozen",
     "execute.not-queued",
+    "grant.expiry-in-past",
+    "grant.unknown",
+    "node.key-used",
+    "node.last-active",
+    "node.no-possession",
     "node.not-active",
+    "node.unknown",
+    "prediction.unauthorized",
     "proposal.closed",
     "proposal.duplicate-id",
+    "proposal.too-many-open",
+    "proposal.unknown",
+    "signature.invalid",
     "statement.wrong-ledger",
+    "weight.overflow",
+    "withdraw.after-deadline",
     "withdraw.ballots-cast",
+    "withdraw.not-proposer",
 ];
 
-const SOMETIMES: &[&str] = &["nothing recorded", "tainted"];
+const SOMETIMES: &[&str] = &[
+    "authorization_revoked",
+    "freeze_lifted",
+    "key_replaced",
+    "key_rotated",
+    "node_added",
+    "node_reinstated",
+    "node_removed",
+    "nothing recorded",
+    "passed: conditions-met, close",
+    "policy_updated",
+    "proposal_lapsed",
+    "superseded: revocation",
+    "tainted",
+];
 
 #[test]
 fn the_engine_does_what_the_model_does() {
