@@ -14,8 +14,10 @@ mod session;
 
 use std::collections::BTreeMap;
 
+use althing::governance::ballot::Decision;
+use althing::governance::policy::Policy;
 use althing::governance::state::proposal::Status;
-use althing::testing::{History, strategies};
+use althing::testing::{History, Matter, Step, strategies};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
@@ -78,6 +80,7 @@ fn assert_met(counts: &BTreeMap<String, u64>, name: &str) {
 }
 
 const REFUSALS: &[&str] = &[
+    "ballot.cast-after-deadline",
     "ballot.equivocation",
     "ballot.hash-mismatch",
     "ballot.node-removed",
@@ -86,17 +89,50 @@ const REFUSALS: &[&str] = &[
     "ballot.proposal-closed",
     "ballot.signature",
     "ballot.suspended",
+    "ballot.unknown-proposal",
+    "ballot.vote-id-reused",
     "close.before-deadline",
+    "delegation.invalid",
+    "evidence.not-in-electorate",
     "evidence.window-over",
+    "execute.before-timelock",
+    "execute.frozen",
     "execute.not-queued",
+    "grant.expiry-in-past",
+    "grant.unknown",
+    "node.key-used",
+    "node.last-active",
+    "node.no-possession",
     "node.not-active",
+    "node.unknown",
+    "prediction.unauthorized",
     "proposal.closed",
     "proposal.duplicate-id",
+    "proposal.too-many-open",
+    "proposal.unknown",
+    "signature.invalid",
     "statement.wrong-ledger",
+    "weight.overflow",
+    "withdraw.after-deadline",
     "withdraw.ballots-cast",
+    "withdraw.not-proposer",
 ];
 
-const SOMETIMES: &[&str] = &["nothing recorded", "tainted"];
+const SOMETIMES: &[&str] = &[
+    "authorization_revoked",
+    "freeze_lifted",
+    "key_replaced",
+    "key_rotated",
+    "node_added",
+    "node_reinstated",
+    "node_removed",
+    "nothing recorded",
+    "passed: conditions-met, close",
+    "policy_updated",
+    "proposal_lapsed",
+    "superseded: revocation",
+    "tainted",
+];
 
 #[test]
 fn the_engine_does_what_the_model_does() {
@@ -113,6 +149,50 @@ fn long_run_where_one_is_asked_for() {
     let reached = run_many(sessions, 1);
     println!("{sessions} sessions: {reached:#?}");
     assert_reach(&reached);
+}
+
+/// What generated histories seldom come to: a freeze stretches a short window, and two grants have
+/// different limits.
+#[test]
+fn stretched_windows_and_the_strictest_limits_agree() {
+    let agree = |matter| Step::Agree { by: 0, matter };
+    let authorize = || Matter::AuthorizeAgent { agent: 0 };
+    let freeze = Matter::Freeze {
+        model: None,
+        seconds: 3_500,
+    };
+    let stretched = History {
+        weights: vec![1],
+        policy: histories::with_timelock(0, true),
+        steps: vec![
+            agree(authorize()),
+            Step::Wait(3_600),
+            agree(freeze),
+            Step::Wait(3_700),
+            Step::Execute { proposal: 1 },
+        ],
+    };
+    let mut reached = Reached::default();
+    run(&stretched, &[], &mut reached);
+    assert_met(&reached.sometimes, "authorization_granted");
+
+    let vote = || Step::Vote {
+        by: 0,
+        proposal: 0,
+        decision: Decision::Approve,
+    };
+    let propose = || Step::Propose {
+        by: 0,
+        matter: authorize(),
+    };
+    let limited = History {
+        weights: vec![1],
+        policy: Policy::default(),
+        steps: vec![propose(), vote(), propose(), vote()],
+    };
+    let limit = |limit| Mischief::Narrowed(false, Some(limit));
+    let mischiefs = [limit(3), Mischief::None, limit(5), Mischief::None];
+    run(&limited, &mischiefs, &mut Reached::default());
 }
 
 proptest! {

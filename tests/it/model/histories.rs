@@ -20,21 +20,24 @@ fn policies() -> impl Strategy<Value = Policy> {
         2 => Just(Policy::default()),
         1 => Just(Policy::uniform()),
         2 => generated,
-        2 => (0..=1_u64, any::<bool>()).prop_map(|(days, early)| {
-            let mut policy = Policy::uniform();
-            policy.early_decision = early;
-            policy.default.timelock_seconds = Seconds::HOUR;
-            policy.default.window_seconds = Seconds::new(3_600 + days * 86_400).expect("a time");
-            policy.delegation_depth = 1 + days;
-            // A freeze comes between a decision and its execution.
-            let at_once = RuleOverride {
-                timelock_seconds: Some(Seconds::ZERO),
-                ..RuleOverride::default()
-            };
-            policy.kinds.insert(ProposalKind::EmergencyFreeze, at_once);
-            policy
-        }),
+        2 => (0..=1_u64, any::<bool>()).prop_map(|(days, early)| with_timelock(days, early)),
     ]
+}
+
+/// Decisions wait for an hour, and then for another one or so many days besides.
+pub fn with_timelock(days: u64, early: bool) -> Policy {
+    let mut policy = Policy::uniform();
+    policy.early_decision = early;
+    policy.default.timelock_seconds = Seconds::HOUR;
+    policy.default.window_seconds = Seconds::new(3_600 + days * 86_400).expect("a time");
+    policy.delegation_depth = 1 + days;
+    // A freeze comes between a decision and its execution.
+    let at_once = RuleOverride {
+        timelock_seconds: Some(Seconds::ZERO),
+        ..RuleOverride::default()
+    };
+    policy.kinds.insert(ProposalKind::EmergencyFreeze, at_once);
+    policy
 }
 
 /// What meets: grants, what is passed on of them, and freezes, all of few subjects.
