@@ -113,6 +113,22 @@ impl PublicKey {
         })
     }
 
+    /// Reads a raw key from base64 with padding.
+    ///
+    /// # Errors
+    /// [`ParseKeyError`] where the text is not base64, or the key has another length than its
+    /// algorithm's.
+    pub fn from_base64(algorithm: Algorithm, text: &str) -> Result<Self, ParseKeyError> {
+        let bytes = BASE64.decode(text).map_err(|_| ParseKeyError::Base64)?;
+        Self::new(algorithm, &bytes)
+    }
+
+    /// The raw key as base64 with padding.
+    #[must_use]
+    pub fn to_base64(&self) -> String {
+        BASE64.encode(&self.bytes)
+    }
+
     /// The algorithm the key is for.
     #[must_use]
     pub const fn algorithm(&self) -> Algorithm {
@@ -180,10 +196,7 @@ impl TryFrom<PublicKeyText> for PublicKey {
     type Error = ParseKeyError;
 
     fn try_from(text: PublicKeyText) -> Result<Self, Self::Error> {
-        let bytes = BASE64
-            .decode(text.public_key)
-            .map_err(|_| ParseKeyError::Base64)?;
-        Self::new(text.algorithm, &bytes)
+        Self::from_base64(text.algorithm, &text.public_key)
     }
 }
 
@@ -191,7 +204,7 @@ impl From<PublicKey> for PublicKeyText {
     fn from(key: PublicKey) -> Self {
         Self {
             algorithm: key.algorithm,
-            public_key: BASE64.encode(&key.bytes),
+            public_key: key.to_base64(),
         }
     }
 }

@@ -3,8 +3,6 @@
 //! It travels as a public key export and enters the registry when a node is added, so that nobody
 //! can register a key that they don't hold.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::display_text::{self, MAX_NAME_CHARS};
@@ -119,10 +117,7 @@ impl TryFrom<KeyPossessionText> for KeyPossession {
     type Error = PossessionContentError;
 
     fn try_from(text: KeyPossessionText) -> Result<Self, Self::Error> {
-        let bytes = BASE64
-            .decode(text.public_key)
-            .map_err(|_| ParseKeyError::Base64)?;
-        let key = PublicKey::new(text.algorithm, &bytes)?;
+        let key = PublicKey::from_base64(text.algorithm, &text.public_key)?;
         Self::with_did(text.did, key, &text.name)
     }
 }
@@ -133,7 +128,7 @@ impl From<KeyPossession> for KeyPossessionText {
             algorithm: possession.key.algorithm(),
             did: possession.did,
             name: possession.name.into(),
-            public_key: BASE64.encode(possession.key.as_bytes()),
+            public_key: possession.key.to_base64(),
         }
     }
 }
@@ -185,7 +180,7 @@ mod tests {
         let statement = Statement::new(KeyPossession::new(key(0), "Alice").unwrap()).unwrap();
         let text = statement.as_str();
         let did = NodeId::of_first_key(&key(0));
-        let base64 = BASE64.encode(key(0).as_bytes());
+        let base64 = key(0).to_base64();
         assert_eq!(
             text,
             format!(
