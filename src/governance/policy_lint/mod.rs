@@ -2,10 +2,10 @@
 //! decisions that contradict each other can both be taken.
 //!
 //! A pure question about a policy and some weights; every answer asks the production
-//! [`judge_at_deadline`], so the linter has no second opinion of what passes. Each condition gets
-//! easier to meet with every weight that turns to approval, so the least weight that does
-//! something is found by halving, and the rest is a question of which sums the nodes' weights
-//! have:
+//! [`judge_at_deadline`](super::tally::judge_at_deadline), so the linter has no second opinion of
+//! what passes. Each condition gets easier to meet with every weight that turns to approval, so the
+//! least weight that does something is found by halving, and the rest is a question of which sums
+//! the nodes' weights have:
 //!
 //! - with a total of at most [`MAX_TABLE_TOTAL`], all sums are tabulated: exact;
 //! - otherwise with at most [`MAX_HALVED_NODES`] nodes, the sums of two halves are combined: exact;
