@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::exit::Exit;
 use crate::governance::rejection::{Category, Rejection};
-use crate::identity::{ExportError, JournalError, KeyStoreError};
+use crate::identity::{ExportError, JournalError, KeyStoreError, SigningKeyError};
 use crate::ledger::{AppendError, OpenError};
 use crate::node::NodeError;
 use crate::replay::ReplayError;
@@ -219,6 +219,12 @@ impl From<JournalError> for Failure {
             ),
             _ => failure,
         }
+    }
+}
+
+impl From<SigningKeyError> for Failure {
+    fn from(error: SigningKeyError) -> Self {
+        Self::new(Exit::Failure, "key.crypto", error.to_string())
     }
 }
 

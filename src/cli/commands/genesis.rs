@@ -65,10 +65,7 @@ pub fn run(command: &GenesisCommand, session: &Session, output: &Output) -> Resu
             format!("the key {} is not one of the founders'", sign.signer),
         )
     })?;
-    let signature = signer
-        .key
-        .sign_message(&message)
-        .map_err(|error| Failure::new(Exit::Failure, "key.crypto", error.to_string()))?;
+    let signature = signer.key.sign_message(&message)?;
     founder.signature = Some(signature);
     write_text(&sign.file, &file.to_text()?, output)?;
     output.report(&SignReport {

@@ -223,10 +223,7 @@ fn sign_what_we_can(file: &mut GenesisFile, session: &Session) -> Result<(), Fai
     for founder in &mut file.founders {
         if let Some(name) = session.keys().find_by_key(&founder.key)? {
             let signer = session.signer(&name)?;
-            let signature = signer
-                .key
-                .sign_message(&message)
-                .map_err(|error| Failure::new(Exit::Failure, "key.crypto", error.to_string()))?;
+            let signature = signer.key.sign_message(&message)?;
             founder.signature = Some(signature);
         }
     }

@@ -212,10 +212,7 @@ fn sign(
     };
     let statement = Statement::new(proposal)
         .map_err(|error| Failure::usage("proposal.malformed", error.to_string()))?;
-    signer
-        .key
-        .sign(statement)
-        .map_err(|error| Failure::new(Exit::Failure, "key.crypto", error.to_string()))
+    Ok(signer.key.sign(statement)?)
 }
 
 /// The parameters that were given, from which each kind takes its own.

@@ -96,8 +96,5 @@ fn sign(
     };
     let statement = Statement::new(rotation)
         .map_err(|error| Failure::usage("rotation.malformed", error.to_string()))?;
-    signer
-        .key
-        .sign(statement)
-        .map_err(|error| Failure::new(Exit::Failure, "key.crypto", error.to_string()))
+    Ok(signer.key.sign(statement)?)
 }

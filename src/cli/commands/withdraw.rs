@@ -62,8 +62,5 @@ fn sign(
     };
     let statement = Statement::new(withdrawal)
         .map_err(|error| Failure::usage("withdrawal.malformed", error.to_string()))?;
-    signer
-        .key
-        .sign(statement)
-        .map_err(|error| Failure::new(Exit::Failure, "key.crypto", error.to_string()))
+    Ok(signer.key.sign(statement)?)
 }
