@@ -18,6 +18,7 @@ use crate::governance::command::Command;
 use crate::governance::digest::Digest;
 use crate::governance::event::Recorded;
 use crate::governance::id::NodeId;
+use crate::governance::key::SignatureVerifier;
 use crate::governance::state::State;
 use crate::governance::time::Timestamp;
 use crate::identity::{KeyStore, MlDsaVerifier, SigningJournal, SigningKey};
@@ -131,21 +132,23 @@ impl Session {
     /// Opens the ledger for reading, if its whole chain is intact.
     pub fn open_intact_reader(&self) -> Result<LedgerReader, Failure> {
         let reader = self.open_reader()?;
-        match reader.refusal() {
-            None => Ok(reader),
-            Some(refusal) => {
-                Err(
-                    Failure::new(Exit::ChainBroken, refusal.code, refusal.to_string())
-                        .hint("`althing verify` lists everything that is wrong"),
-                )
-            }
-        }
+        check_intact(&reader)?;
+        Ok(reader)
     }
 
     /// Replays the ledger without writing to it.
     pub fn read(&self) -> Result<Replayed, Failure> {
-        let replayed = replay(self.open_reader()?.reader(), &MlDsaVerifier)?;
+        let replayed = self.replay_with(&MlDsaVerifier)?;
         self.say_what_was_read(&replayed.state);
+        Ok(replayed)
+    }
+
+    /// Replays the ledger with a verifier of signatures.
+    pub fn replay_with(&self, verifier: &dyn SignatureVerifier) -> Result<Replayed, Failure> {
+        let reader = self.open_reader()?;
+        // A replay says more of what it finds itself, but it does not see the seals.
+        let replayed = replay(reader.reader(), verifier)?;
+        check_intact(&reader)?;
         Ok(replayed)
     }
 
@@ -318,6 +321,16 @@ impl Signer {
             None => Ok(self.key.node_id()),
         }
     }
+}
+
+fn check_intact(reader: &LedgerReader) -> Result<(), Failure> {
+    let Some(refusal) = reader.refusal() else {
+        return Ok(());
+    };
+    Err(
+        Failure::new(Exit::ChainBroken, refusal.code, refusal.to_string())
+            .hint("`althing verify` lists everything that is wrong"),
+    )
 }
 
 fn default_key_dir() -> Result<PathBuf, Failure> {

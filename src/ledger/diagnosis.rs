@@ -2,6 +2,8 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
+use sha2::{Digest as _, Sha256};
+
 use super::tail;
 use crate::chain::lines::{Ending, LineReader, ReadLineError};
 use crate::chain::verify::{ChainVerifier, Tip};
@@ -54,7 +56,8 @@ pub struct Refusal {
     /// A stable identifier: of the line or chain error, or `tail.later-batch` (more was written
     /// behind the damage, so what is damaged had been acknowledged), `tail.checkpoint` (the damage
     /// lies at or below a checkpoint), `tail.damaged` (a tail that no crash leaves behind),
-    /// `tail.torn`, `segment.incomplete`, `segment.gap`, `segment.io`.
+    /// `tail.torn`, `segment.incomplete`, `segment.gap`, `segment.seal` (a segment or its seal was
+    /// changed after sealing), `segment.io`.
     pub code: &'static str,
     /// The number that the damaged line should have.
     pub seq: u64,
@@ -72,6 +75,18 @@ impl Refusal {
             seq: tip.head.seq.saturating_add(1),
             offset: tail.offset,
             message: format!("the last write was cut short after {} bytes", tail.bytes),
+        }
+    }
+
+    /// Lines that a checkpoint covers are not there.
+    pub(super) fn below(checkpoint: Option<u64>, tip: &Tip, tail: &Tail) -> Self {
+        Self {
+            code: "tail.checkpoint",
+            message: format!(
+                "the ledger ends here, but a checkpoint covers it up to line {}",
+                checkpoint.unwrap_or_default()
+            ),
+            ..Self::torn(tip, tail)
         }
     }
 
@@ -97,9 +112,35 @@ pub fn diagnose<R: Read + Seek>(
     start: &SegmentStart,
     checkpoint: Option<u64>,
 ) -> io::Result<Diagnosis> {
+    let mut known = Known {
+        bytes: 0,
+        hash: Sha256::new(),
+    };
+    diagnose_behind(segment, &mut known, start, checkpoint)
+}
+
+/// What is known of a segment already: its first bytes, which end a batch.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Known {
+    /// How many they are.
+    pub(super) bytes: u64,
+    /// What they hash to so far.
+    pub(super) hash: Sha256,
+}
+
+/// As [`diagnose`], but reads only what stands behind the part that is `known`, and extends that by
+/// the complete batches found. `start.tip` is the last line of the known part.
+pub(super) fn diagnose_behind<R: Read + Seek>(
+    segment: &mut R,
+    known: &mut Known,
+    start: &SegmentStart,
+    checkpoint: Option<u64>,
+) -> io::Result<Diagnosis> {
     // A writer may be appending: both passes must see the same bytes.
     let length = segment.seek(SeekFrom::End(0))?;
-    let scan = scan(segment, start, length)?;
+    let scan = scan(segment, known, start, length)?;
+    known.bytes = scan.keep_bytes;
+    known.hash = scan.hash;
     let tip = scan.committed;
     if scan.clean {
         let bytes = scan.keep_bytes;
@@ -113,14 +154,7 @@ pub fn diagnose<R: Read + Seek>(
     }
     let tail = Tail { offset, bytes };
     if checkpoint.is_some_and(|checkpoint| tip.head.seq < checkpoint) {
-        return Ok(Diagnosis::Refused(Refusal {
-            code: "tail.checkpoint",
-            message: format!(
-                "the last write looks cut short, but a checkpoint covers the ledger up to line {}",
-                checkpoint.unwrap_or_default()
-            ),
-            ..Refusal::torn(&tip, &tail)
-        }));
+        return Ok(Diagnosis::Refused(Refusal::below(checkpoint, &tip, &tail)));
     }
     Ok(Diagnosis::Torn {
         tip,
@@ -133,23 +167,39 @@ struct Scan {
     /// Where the last complete batch ends in the segment.
     keep_bytes: u64,
     committed: Tip,
+    /// The hash of the segment up to there.
+    hash: Sha256,
     clean: bool,
 }
 
 /// Follows the chain as far as it holds.
-fn scan<R: Read + Seek>(segment: &mut R, start: &SegmentStart, length: u64) -> io::Result<Scan> {
-    segment.seek(SeekFrom::Start(0))?;
-    let mut lines = LineReader::new(segment.take(length));
+fn scan<R: Read + Seek>(
+    segment: &mut R,
+    known: &Known,
+    start: &SegmentStart,
+    length: u64,
+) -> io::Result<Scan> {
+    segment.seek(SeekFrom::Start(known.bytes))?;
+    let Some(unknown) = length.checked_sub(known.bytes) else {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    };
+    let behind = segment.take(unknown);
+    let mut lines = LineReader::new(behind).starting_at(known.bytes);
     let mut verifier = ChainVerifier::resume(start.tip);
-    let mut keep_bytes = 0;
+    let mut keep_bytes = known.bytes;
+    let mut hash = known.hash.clone();
+    let mut committed_hash = known.hash.clone();
     let clean = loop {
         match lines.next_line() {
             Ok(Some(line)) => {
                 if line.ending != Ending::LineFeed || verifier.read(line.bytes).is_err() {
                     break false;
                 }
+                hash.update(line.bytes);
+                hash.update(b"\n");
                 if verifier.batch_complete() {
                     keep_bytes = line.end();
+                    committed_hash.clone_from(&hash);
                 }
             }
             Ok(None) => break verifier.batch_complete(),
@@ -160,6 +210,7 @@ fn scan<R: Read + Seek>(segment: &mut R, start: &SegmentStart, length: u64) -> i
     Ok(Scan {
         keep_bytes,
         committed: verifier.committed(),
+        hash: committed_hash,
         clean,
     })
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use super::lock::{LockError, Wait, WriterLock};
 use super::storage::{Disk, Storage, StorageFile};
 
 /// How much of the failing operation takes place.
@@ -207,6 +208,11 @@ impl Undo {
 
 impl Storage for Faulty {
     type File = FaultyFile;
+    type Lock = WriterLock;
+
+    fn lock(&self, path: &Path, wait: Wait) -> Result<WriterLock, LockError> {
+        WriterLock::acquire(path, wait)
+    }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         self.whole(|| {

@@ -3,10 +3,13 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::diagnosis::Diagnosis;
+use sha2::Digest as _;
+
+use super::contents::Contents;
+use super::diagnosis::{Diagnosis, Known, SegmentStart};
 use super::layout::{Layout, temporary};
-use super::lock::{Wait, WriterLock};
-use super::open::{Examined, OpenError, Segment, check_found, examine};
+use super::lock::Wait;
+use super::open::{Examined, OpenError, Position, Segment, check_found, examine};
 use super::reader::SegmentReader;
 use super::recovery::{self, Recovery};
 use super::storage::{Disk, Storage, StorageFile, copy, create_dirs};
@@ -15,19 +18,37 @@ use crate::chain::line::{EncodedBatch, Head};
 use crate::chain::verify::Tip;
 
 /// How a ledger is opened for writing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenOptions {
     /// How long to wait for another writer.
     pub wait: Wait,
     /// The last line known to be covered by a checkpoint: a tail that should hold it is damage.
     pub checkpoint: Option<u64>,
+    /// How many bytes a segment holds at most, unless a single batch is longer.
+    pub segment_bytes: u64,
+}
+
+impl OpenOptions {
+    /// The usual length of a segment: 64 MiB.
+    pub const SEGMENT_BYTES: u64 = 64 << 20;
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            wait: Wait::default(),
+            checkpoint: None,
+            segment_bytes: Self::SEGMENT_BYTES,
+        }
+    }
 }
 
 /// The ledger in a directory, open for writing.
 ///
 /// ```text
-/// DIR/LOCK                                held as long as the value lives
+/// DIR/LOCK                                held as long as the value lives or until it is released
 /// DIR/ledger/00000000000000000001.jsonl   the segment whose first line is number 1
+/// DIR/ledger/SHA256SUMS                   the hashes of all segments but the last
 /// DIR/quarantine/                         torn tails, kept
 /// ```
 ///
@@ -38,14 +59,11 @@ pub struct OpenOptions {
 pub struct FileLedger<S: Storage = Disk> {
     storage: S,
     layout: Layout,
-    /// The segments that are never written to again.
-    sealed: Vec<Segment>,
-    active: Segment,
-    /// The active segment, open at its end.
-    file: S::File,
-    tip: Tip,
+    segment_bytes: u64,
+    contents: Contents<S>,
     poisoned: bool,
-    _lock: WriterLock,
+    /// `None` while the ledger is released to others.
+    lock: Option<S::Lock>,
 }
 
 impl FileLedger {
@@ -56,7 +74,7 @@ impl FileLedger {
     /// # Errors
     /// [`OpenError`], `Exists` where there is one already.
     pub fn create(dir: &Path) -> Result<Self, OpenError> {
-        Self::create_on(Disk, dir, Wait::default())
+        Self::create_on(Disk, dir, OpenOptions::default())
     }
 
     /// Opens the ledger in `dir` for writing and recovers it from a crash.
@@ -64,8 +82,19 @@ impl FileLedger {
     /// # Errors
     /// [`OpenError`].
     pub fn open(dir: &Path, wait: Wait) -> Result<Self, OpenError> {
-        let checkpoint = None;
-        Self::open_on(Disk, dir, OpenOptions { wait, checkpoint })
+        let options = OpenOptions {
+            wait,
+            ..OpenOptions::default()
+        };
+        Self::open_with(dir, options)
+    }
+
+    /// As [`open`](Self::open), with all options.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_with(dir: &Path, options: OpenOptions) -> Result<Self, OpenError> {
+        Self::open_on(Disk, dir, options)
     }
 }
 
@@ -74,15 +103,18 @@ impl<S: Storage> FileLedger<S> {
     ///
     /// # Errors
     /// As [`create`](FileLedger::create).
-    pub fn create_on(storage: S, dir: &Path, wait: Wait) -> Result<Self, OpenError> {
+    pub fn create_on(storage: S, dir: &Path, options: OpenOptions) -> Result<Self, OpenError> {
         let layout = Layout::new(dir);
-        create_dirs(&storage, &layout.ledger).map_err(OpenError::io(dir))?;
-        let lock = acquire(&layout, wait)?;
+        for made in [&layout.dir, &layout.ledger] {
+            create_dirs(&storage, made).map_err(OpenError::io(dir))?;
+        }
+        let lock = acquire(&storage, &layout, options.wait)?;
         create_first_segment(&storage, &layout).map_err(OpenError::io(dir))?;
-        let found = settle_and_examine(&storage, &layout, None).map_err(OpenError::io(dir))?;
+        let found = settle_and_examine(&storage, &layout, None, Position::beginning())
+            .map_err(OpenError::io(dir))?;
         match &found.diagnosis {
             Diagnosis::Clean { tip, .. } | Diagnosis::Torn { tip, .. } if tip.head.seq == 0 => {
-                Self::start(storage, layout, lock, found)
+                Self::start(storage, layout, lock, options, found)
             }
             _ => Err(OpenError::Exists {
                 path: dir.to_owned(),
@@ -97,59 +129,53 @@ impl<S: Storage> FileLedger<S> {
     pub fn open_on(storage: S, dir: &Path, options: OpenOptions) -> Result<Self, OpenError> {
         let layout = Layout::new(dir);
         check_found(&storage, &layout)?;
-        let lock = acquire(&layout, options.wait)?;
-        let found = settle_and_examine(&storage, &layout, options.checkpoint)
-            .map_err(OpenError::io(dir))?;
+        let lock = acquire(&storage, &layout, options.wait)?;
+        let found =
+            settle_and_examine(&storage, &layout, options.checkpoint, Position::beginning())
+                .map_err(OpenError::io(dir))?;
         match &found.diagnosis {
             Diagnosis::Clean { tip, .. } | Diagnosis::Torn { tip, .. } if tip.head.seq == 0 => {
                 let path = dir.to_owned();
                 Err(OpenError::NotInitialized { path })
             }
-            _ => Self::start(storage, layout, lock, found),
+            _ => Self::start(storage, layout, lock, options, found),
         }
     }
 
-    /// Recovers what was found if need be and gets ready to append.
     fn start(
         storage: S,
         layout: Layout,
-        lock: WriterLock,
-        mut found: Examined,
+        lock: S::Lock,
+        options: OpenOptions,
+        found: Examined,
     ) -> Result<Self, OpenError> {
-        let path = layout.dir.clone();
-        let Some(active) = found.segments.pop() else {
-            return Err(OpenError::NotInitialized { path });
-        };
-        let mut file = (storage.open_append(&active.path)).map_err(OpenError::io(&path))?;
-        let tip = match found.diagnosis {
-            Diagnosis::Clean { tip, .. } => tip,
-            Diagnosis::Torn {
-                tip,
-                keep_bytes,
-                tail,
-            } => {
-                recovery::set_aside(&storage, &layout, &mut file, keep_bytes, &tail)
-                    .map_err(OpenError::io(&path))?;
-                tip
-            }
-            Diagnosis::Refused(refusal) => return Err(OpenError::Refused { path, refusal }),
-        };
+        let contents = Contents::adopt(&storage, &layout, Vec::new(), found)?;
         Ok(Self {
             storage,
             layout,
-            sealed: found.segments,
-            active,
-            file,
-            tip,
+            segment_bytes: options.segment_bytes,
+            contents,
             poisoned: false,
-            _lock: lock,
+            lock: Some(lock),
         })
     }
 
     /// The last acknowledged line, with its time.
     #[must_use]
     pub const fn tip(&self) -> &Tip {
-        &self.tip
+        &self.contents.tip
+    }
+
+    /// The length of all acknowledged batches in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.contents.offset_of_active() + self.contents.active.bytes
+    }
+
+    /// The raw bytes of the acknowledged batches behind the first `bytes` bytes.
+    #[must_use]
+    pub fn reader_behind(&self, bytes: u64) -> SegmentReader<'_, S> {
+        SegmentReader::behind(&self.storage, self.contents.segments(), bytes)
     }
 
     /// Whether an append failed, so that nothing is taken until
@@ -157,6 +183,54 @@ impl<S: Storage> FileLedger<S> {
     #[must_use]
     pub const fn is_poisoned(&self) -> bool {
         self.poisoned
+    }
+
+    /// Lets another process write, until [`resume`](Self::resume). A poisoned ledger is kept: what
+    /// others would find of the failed write may not be on the disk.
+    pub fn release(&mut self) {
+        if !self.poisoned {
+            self.lock = None;
+        }
+    }
+
+    /// Takes the ledger up again after [`release`](Self::release) and goes on from its real end.
+    /// Only what others appended is read.
+    ///
+    /// # Errors
+    /// [`OpenError`]; the ledger stays released then.
+    pub fn resume(&mut self, wait: Wait) -> Result<(), OpenError> {
+        if self.lock.is_some() {
+            return Ok(());
+        }
+        let lock = acquire(&self.storage, &self.layout, wait)?;
+        let dir = self.layout.dir.clone();
+        let found = self.examine_the_rest().map_err(OpenError::io(&dir))?;
+        // Under the path there may be another file by now, even one of the same length.
+        let sealed = self.contents.sealed.clone();
+        self.contents = Contents::adopt(&self.storage, &self.layout, sealed, found)?;
+        self.lock = Some(lock);
+        Ok(())
+    }
+
+    fn examine_the_rest(&self) -> io::Result<Examined> {
+        let active = &self.contents.active;
+        let position = Position {
+            first_seq: active.first_seq,
+            known: Known {
+                bytes: active.bytes,
+                hash: self.contents.hash.clone(),
+            },
+            start: SegmentStart {
+                tip: self.contents.tip,
+                offset: self.contents.offset_of_active(),
+            },
+        };
+        let is_as_left = self.layout.segments(&self.storage)?.last() == Some(&active.first_seq)
+            && self.storage.len(&active.path)? == active.bytes;
+        if is_as_left {
+            return examine(&self.storage, &self.layout, None, position);
+        }
+        settle_and_examine(&self.storage, &self.layout, None, position)
     }
 
     /// After a failed append, puts a new file with all acknowledged batches in the segment's place.
@@ -171,26 +245,31 @@ impl<S: Storage> FileLedger<S> {
         if !self.poisoned {
             return Ok(());
         }
-        let temporary = temporary(&self.active.path);
-        let copied = copy_prefix(&self.storage, &self.active, &temporary);
+        let active = &self.contents.active;
+        let temporary = temporary(&active.path);
+        let copied = copy_prefix(&self.storage, active, &temporary);
         if copied.is_err() && self.storage.exists(&temporary)? {
             // Half a copy only takes up room that may be what is missing.
             self.storage.remove(&temporary)?;
         }
         let file = copied?;
-        self.storage.rename(&temporary, &self.active.path)?;
+        self.storage.rename(&temporary, &active.path)?;
         self.storage.sync_dir(&self.layout.ledger)?;
-        self.file = file;
+        self.contents.file = file;
+        if self.contents.is_rolling {
+            // The seal may stand on the disk already, so nothing more may go into the segment.
+            self.contents.roll(&self.storage, &self.layout)?;
+        }
         self.poisoned = false;
         Ok(())
     }
 
     /// Refuses a file that is not as this writer left it.
     fn check_length(&self) -> Result<(), AppendError> {
-        let expected = self.active.bytes;
-        let open = self.file.file_len().map_err(AppendError::Io)?;
+        let expected = self.contents.active.bytes;
+        let open = (self.contents.file.file_len()).map_err(AppendError::Io)?;
         // Under the path there may be another file by now.
-        let named = (self.storage.len(&self.active.path)).map_err(AppendError::Io)?;
+        let named = (self.storage.len(&self.contents.active.path)).map_err(AppendError::Io)?;
         for found in [open, named] {
             if found != expected {
                 return Err(AppendError::ForeignWriter { expected, found });
@@ -199,47 +278,64 @@ impl<S: Storage> FileLedger<S> {
         Ok(())
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), AppendError> {
-        self.file.append(bytes).map_err(|error| {
-            if is_full(&error) {
-                AppendError::Full(error)
-            } else {
-                AppendError::DurabilityUnknown(error)
-            }
-        })?;
-        (self.file.sync()).map_err(AppendError::DurabilityUnknown)
+    /// Starts another segment where `batch` would make this one too long.
+    fn make_room(&mut self, batch: &EncodedBatch) -> Result<(), AppendError> {
+        let bytes = self.contents.active.bytes;
+        let after = bytes.saturating_add(batch.bytes().len() as u64);
+        if bytes == 0 || after <= self.segment_bytes {
+            return Ok(());
+        }
+        let rolled = self.contents.roll(&self.storage, &self.layout);
+        rolled.map_err(|error| full_or(error, AppendError::Io))
+    }
+
+    fn write(&mut self, batch: &EncodedBatch) -> Result<(), AppendError> {
+        self.make_room(batch)?;
+        let file = &mut self.contents.file;
+        file.append(batch.bytes())
+            .map_err(|error| full_or(error, AppendError::DurabilityUnknown))?;
+        file.sync().map_err(AppendError::DurabilityUnknown)
     }
 }
 
 impl<S: Storage> Ledger for FileLedger<S> {
     fn head(&self) -> &Head {
-        &self.tip.head
+        &self.contents.tip.head
     }
 
     fn append(&mut self, expected: &Head, batch: &EncodedBatch) -> Result<(), AppendError> {
         if self.poisoned {
             return Err(AppendError::Poisoned);
         }
-        check_continues(&self.tip, expected, batch)?;
+        if self.lock.is_none() {
+            return Err(AppendError::Released);
+        }
+        check_continues(&self.contents.tip, expected, batch)?;
         self.check_length()?;
-        if let Err(error) = self.write(batch.bytes()) {
+        if let Err(error) = self.write(batch) {
             self.poisoned = true;
             return Err(error);
         }
-        self.active.bytes += batch.bytes().len() as u64;
-        self.tip = tip_after(batch);
+        self.contents.active.bytes += batch.bytes().len() as u64;
+        self.contents.hash.update(batch.bytes());
+        self.contents.tip = tip_after(batch);
         Ok(())
     }
 
     fn reader(&self) -> io::Result<Box<dyn Read + '_>> {
-        Ok(Box::new(SegmentReader::new(
-            &self.storage,
-            self.sealed.iter().chain([&self.active]).collect(),
-        )))
+        Ok(Box::new(self.reader_behind(0)))
     }
 
     fn unrecorded_recoveries(&self) -> io::Result<Vec<Recovery>> {
         recovery::unrecorded(&self.storage, &self.layout)
+    }
+
+    fn is_poisoned(&self) -> bool {
+        self.poisoned
+    }
+
+    fn recover(&mut self) -> io::Result<()> {
+        self.recover_after_failure()
     }
 
     fn mark_recorded(&self, recovery: &Recovery) -> io::Result<()> {
@@ -247,15 +343,16 @@ impl<S: Storage> Ledger for FileLedger<S> {
     }
 }
 
-fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
+/// [`AppendError::Full`] where there is no room, `or` otherwise.
+fn full_or(error: io::Error, or: impl FnOnce(io::Error) -> AppendError) -> AppendError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => AppendError::Full(error),
+        _ => or(error),
+    }
 }
 
-fn acquire(layout: &Layout, wait: Wait) -> Result<WriterLock, OpenError> {
-    WriterLock::acquire(&layout.lock, wait).map_err(|error| OpenError::lock(&layout.dir, error))
+fn acquire<S: Storage>(storage: &S, layout: &Layout, wait: Wait) -> Result<S::Lock, OpenError> {
+    (storage.lock(&layout.lock, wait)).map_err(|error| OpenError::lock(&layout.dir, error))
 }
 
 fn create_first_segment<S: Storage>(storage: &S, layout: &Layout) -> io::Result<()> {
@@ -271,6 +368,7 @@ fn settle_and_examine<S: Storage>(
     storage: &S,
     layout: &Layout,
     checkpoint: Option<u64>,
+    from: Position,
 ) -> io::Result<Examined> {
     layout.remove_temporaries(storage)?;
     if let Some(last) = layout.segments(storage)?.last() {
@@ -278,7 +376,7 @@ fn settle_and_examine<S: Storage>(
     }
     storage.sync_dir(&layout.ledger)?;
     storage.sync_dir(&layout.dir)?;
-    examine(storage, layout, checkpoint)
+    examine(storage, layout, checkpoint, from)
 }
 
 /// Copies the acknowledged part of `segment` to a new, synced file.

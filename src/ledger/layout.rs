@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::seals::Seals;
 use super::storage::Storage;
 
 /// The paths of one ledger.
@@ -10,6 +11,7 @@ use super::storage::Storage;
 pub(super) struct Layout {
     pub(super) dir: PathBuf,
     pub(super) ledger: PathBuf,
+    pub(super) seals: PathBuf,
     pub(super) quarantine: PathBuf,
     pub(super) lock: PathBuf,
 }
@@ -22,6 +24,7 @@ impl Layout {
         Self {
             dir: dir.to_owned(),
             ledger: dir.join("ledger"),
+            seals: dir.join("ledger").join(Seals::NAME),
             quarantine: dir.join("quarantine"),
             lock: dir.join("LOCK"),
         }
@@ -29,13 +32,28 @@ impl Layout {
 
     /// The segment whose first line has the number `first_seq`.
     pub(super) fn segment(&self, first_seq: u64) -> PathBuf {
-        self.ledger.join(format!("{first_seq:020}.jsonl"))
+        self.ledger.join(Self::segment_name(first_seq))
+    }
+
+    /// The name of the file of a segment.
+    pub(super) fn segment_name(first_seq: u64) -> String {
+        format!("{first_seq:020}.jsonl")
+    }
+
+    /// The number of the first line of the segment with this file name.
+    pub(super) fn first_seq(name: &str) -> Option<u64> {
+        let digits = name.strip_suffix(".jsonl")?;
+        let all_digits = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
+        all_digits.then(|| digits.parse().ok()).flatten()
     }
 
     /// The first numbers of all segments, ascending. Other files are none of ours.
     pub(super) fn segments<S: Storage>(&self, storage: &S) -> io::Result<Vec<u64>> {
         let names = storage.list(&self.ledger)?;
-        Ok(names.iter().filter_map(|name| first_seq(name)).collect())
+        Ok(names
+            .iter()
+            .filter_map(|name| Self::first_seq(name))
+            .collect())
     }
 
     /// Removes what crashes left half written.
@@ -54,10 +72,4 @@ pub(super) fn temporary(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(TEMPORARY);
     name.into()
-}
-
-fn first_seq(name: &str) -> Option<u64> {
-    let digits = name.strip_suffix(".jsonl")?;
-    let all_digits = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    all_digits.then(|| digits.parse().ok()).flatten()
 }

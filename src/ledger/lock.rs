@@ -28,25 +28,29 @@ const POLL: Duration = Duration::from_millis(10);
 
 /// Why the lock was not taken.
 #[derive(Debug)]
-pub(super) enum LockError {
+pub enum LockError {
     /// Another process holds it.
     InUse {
         /// Its number, where it could be read.
         pid: Option<u32>,
     },
+    /// The lock file failed.
     Io(io::Error),
 }
 
 /// An exclusive lock of the operating system on a file that is never deleted; a deleted file could
 /// be locked twice, once under each of its names. Ends with the value or with the process.
 #[derive(Debug)]
-pub(super) struct WriterLock {
+pub struct WriterLock {
     _file: File,
 }
 
 impl WriterLock {
     /// Takes the lock on `path` and leaves this process's number in it.
-    pub(super) fn acquire(path: &Path, wait: Wait) -> Result<Self, LockError> {
+    ///
+    /// # Errors
+    /// [`LockError`].
+    pub fn acquire(path: &Path, wait: Wait) -> Result<Self, LockError> {
         let mut file = open(path).map_err(LockError::Io)?;
         let deadline = match wait {
             Wait::No => None,

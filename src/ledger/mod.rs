@@ -10,6 +10,7 @@
     reason = "a ledger is a shell around files and locks"
 )]
 
+mod contents;
 pub mod diagnosis;
 pub mod file;
 mod layout;
@@ -18,6 +19,7 @@ pub mod memory;
 mod open;
 pub mod reader;
 pub mod recovery;
+mod seals;
 pub mod storage;
 mod tail;
 
@@ -66,6 +68,19 @@ pub trait Ledger {
         Ok(Vec::new())
     }
 
+    /// Whether an append failed, so that nothing is taken until [`recover`](Self::recover).
+    fn is_poisoned(&self) -> bool {
+        false
+    }
+
+    /// After a failed append, returns to exactly what was acknowledged.
+    ///
+    /// # Errors
+    /// Where that can't be made durable; nothing is taken then, and this can be tried again.
+    fn recover(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Notes that an acknowledged event records `recovery`.
     ///
     /// # Errors
@@ -105,14 +120,17 @@ pub enum AppendError {
     /// An earlier append failed and nothing has been repaired since. Nothing was written.
     #[error("an earlier append failed; the ledger must be recovered before it takes more")]
     Poisoned,
+    /// The ledger was released to other writers and not taken up again. Nothing was written.
+    #[error("the ledger was released and not taken up again")]
+    Released,
     /// There is no room. The batch is incomplete on disk and will not survive recovery.
     #[error("no room left to append: {0}")]
     Full(#[source] io::Error),
     /// Writing or syncing failed: whether the batch survives a crash is unknown.
     #[error("the append failed and may or may not have reached the disk: {0}")]
     DurabilityUnknown(#[source] io::Error),
-    /// The file could not be examined. Nothing was written.
-    #[error("the ledger can't be examined: {0}")]
+    /// The file could not be examined, or the next segment not be made. Nothing was written.
+    #[error("the ledger can't be appended to: {0}")]
     Io(#[source] io::Error),
 }
 
@@ -125,6 +143,7 @@ impl AppendError {
             Self::Time { .. } => "ledger.time",
             Self::ForeignWriter { .. } => "ledger.foreign-writer",
             Self::Poisoned => "ledger.poisoned",
+            Self::Released => "ledger.released",
             Self::Full(_) => "ledger.full",
             Self::DurabilityUnknown(_) => "ledger.durability-unknown",
             Self::Io(_) => "ledger.io",

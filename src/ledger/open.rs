@@ -3,10 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::diagnosis::{Diagnosis, Refusal, SegmentStart, diagnose};
+use super::diagnosis::{Diagnosis, Known, Refusal, SegmentStart, Tail, diagnose_behind};
 use super::layout::Layout;
 use super::lock::LockError;
+use super::seals::{SealError, Seals, digest};
 use super::storage::Storage;
+use crate::governance::digest::Digest;
 
 /// Why a ledger can't be opened or made.
 #[derive(Debug, thiserror::Error)]
@@ -93,16 +95,45 @@ impl OpenError {
 /// A segment and how much of it counts.
 #[derive(Debug, Clone)]
 pub(super) struct Segment {
+    pub(super) first_seq: u64,
     pub(super) path: PathBuf,
     pub(super) bytes: u64,
 }
 
-/// All segments and the state of the last one, or of the first one that is damaged.
+/// How far a ledger has been read: up to the end of a batch.
+#[derive(Debug, Clone)]
+pub(super) struct Position {
+    /// The segment in which reading goes on, by its first line.
+    pub(super) first_seq: u64,
+    /// What is known of that segment.
+    pub(super) known: Known,
+    /// The last line read, and the length of all segments before that one.
+    pub(super) start: SegmentStart,
+}
+
+impl Position {
+    /// Nothing is read yet.
+    pub(super) fn beginning() -> Self {
+        Self {
+            first_seq: 1,
+            known: Known::default(),
+            start: SegmentStart::default(),
+        }
+    }
+}
+
+/// Segments and the state of the last one, or of the first one that is damaged.
 #[derive(Debug)]
 pub(super) struct Examined {
     /// With the lengths of their complete batches.
     pub(super) segments: Vec<Segment>,
     pub(super) diagnosis: Diagnosis,
+    /// The end of the last complete batch; worth nothing where the diagnosis is a refusal.
+    pub(super) end: Position,
+    /// The seals as they stand in their file.
+    pub(super) seals: Seals,
+    /// The hashes of the segments that others follow.
+    pub(super) hashes: Vec<(u64, Digest)>,
 }
 
 /// Refuses a directory that holds no ledger, before anything is touched.
@@ -115,46 +146,174 @@ pub(super) fn check_found<S: Storage>(storage: &S, layout: &Layout) -> Result<()
     }
 }
 
-/// Reads all segments in order without writing anything.
+/// Reads all segments from `from` on, in order, without writing anything.
 pub(super) fn examine<S: Storage>(
     storage: &S,
     layout: &Layout,
     checkpoint: Option<u64>,
+    from: Position,
 ) -> io::Result<Examined> {
-    let numbers = layout.segments(storage)?;
-    let mut start = SegmentStart::default();
-    let mut examined = Examined {
-        segments: Vec::with_capacity(numbers.len()),
-        diagnosis: Diagnosis::Clean {
-            tip: start.tip,
-            bytes: 0,
-        },
+    // The seals come first: a writer may be sealing, and never takes back a seal.
+    let seals = Seals::read(storage, layout)?;
+    let none = Seals::EMPTY;
+    let mut numbers = layout.segments(storage)?;
+    numbers.retain(|first_seq| *first_seq >= from.first_seq);
+    let mut walk = Walk {
+        storage,
+        layout,
+        checkpoint,
+        seals: seals.as_ref().unwrap_or(&none),
+        from: from.first_seq,
+        position: from,
+        hashes: Vec::new(),
     };
+    let mut segments = Vec::with_capacity(numbers.len());
+    let mut diagnosis = walk.nothing_yet();
     for (index, first_seq) in numbers.iter().copied().enumerate() {
+        let found = walk.segment(first_seq, index == 0, index + 1 == numbers.len())?;
         let path = layout.segment(first_seq);
-        let is_last = index + 1 == numbers.len();
-        let diagnosis = if first_seq == start.tip.head.seq + 1 {
-            let found = diagnose(&mut storage.open(&path)?, &start, checkpoint)?;
-            if is_last { found } else { sealed(found) }
-        } else {
-            Diagnosis::Refused(gap(first_seq, &start))
-        };
-        let bytes = match &diagnosis {
-            Diagnosis::Clean { tip, bytes } => {
-                start.tip = *tip;
-                start.offset += bytes;
-                *bytes
-            }
+        let bytes = match &found {
+            Diagnosis::Clean { bytes, .. } => *bytes,
             Diagnosis::Torn { keep_bytes, .. } => *keep_bytes,
             Diagnosis::Refused(_) => storage.len(&path)?,
         };
-        examined.segments.push(Segment { path, bytes });
+        segments.push(Segment {
+            first_seq,
+            path,
+            bytes,
+        });
         // What comes behind damage is kept for those who look, but nothing hides the damage.
-        if !matches!(examined.diagnosis, Diagnosis::Refused(_)) {
-            examined.diagnosis = diagnosis;
+        if !matches!(diagnosis, Diagnosis::Refused(_)) {
+            diagnosis = found;
         }
     }
-    Ok(examined)
+    let diagnosis = walk.as_a_whole(diagnosis, &numbers, seals.as_ref().err());
+    Ok(Examined {
+        segments,
+        diagnosis,
+        end: walk.position,
+        hashes: walk.hashes,
+        seals: seals.unwrap_or(Seals::EMPTY),
+    })
+}
+
+/// The way from segment to segment.
+struct Walk<'a, S> {
+    storage: &'a S,
+    layout: &'a Layout,
+    checkpoint: Option<u64>,
+    seals: &'a Seals,
+    /// The first segment that is read.
+    from: u64,
+    position: Position,
+    hashes: Vec<(u64, Digest)>,
+}
+
+impl<S: Storage> Walk<'_, S> {
+    const fn nothing_yet(&self) -> Diagnosis {
+        Diagnosis::Clean {
+            tip: self.position.start.tip,
+            bytes: self.position.known.bytes,
+        }
+    }
+
+    fn segment(&mut self, first_seq: u64, is_first: bool, is_last: bool) -> io::Result<Diagnosis> {
+        let expected = if is_first {
+            self.position.first_seq
+        } else {
+            self.position.start.tip.head.seq.saturating_add(1)
+        };
+        if first_seq != expected {
+            return Ok(Diagnosis::Refused(self.gap(Some(first_seq), expected)));
+        }
+        if !is_first {
+            self.position.start.offset += self.position.known.bytes;
+            self.position.known = Known::default();
+            self.position.first_seq = first_seq;
+        }
+        let mut file = self.storage.open(&self.layout.segment(first_seq))?;
+        let Position { known, start, .. } = &mut self.position;
+        let mut diagnosis = diagnose_behind(&mut file, known, start, self.checkpoint)?;
+        let seal = self.seals.of(first_seq);
+        if seal.is_some() || !is_last {
+            diagnosis = sealed(diagnosis);
+        }
+        let Diagnosis::Clean { tip, .. } = &diagnosis else {
+            if let Diagnosis::Torn { tip, .. } = &diagnosis {
+                self.position.start.tip = *tip;
+            }
+            return Ok(diagnosis);
+        };
+        self.position.start.tip = *tip;
+        let hash = digest(&self.position.known.hash);
+        if !is_last {
+            self.hashes.push((first_seq, hash));
+        }
+        if seal.is_some_and(|seal| *seal != hash || self.position.known.bytes == 0) {
+            let message = format!(
+                "the segment hashes to {hash}, {} states {}",
+                Seals::NAME,
+                seal.map(ToString::to_string).unwrap_or_default()
+            );
+            return Ok(Diagnosis::Refused(seal_refusal(
+                first_seq,
+                self.position.start.offset,
+                message,
+            )));
+        }
+        Ok(diagnosis)
+    }
+
+    /// What only the whole shows: seals that can't be read or that have no segment, lines that are
+    /// not there.
+    fn as_a_whole(
+        &self,
+        diagnosis: Diagnosis,
+        numbers: &[u64],
+        unreadable: Option<&SealError>,
+    ) -> Diagnosis {
+        if matches!(diagnosis, Diagnosis::Refused(_)) {
+            return diagnosis;
+        }
+        let end = self.position.start.offset + self.position.known.bytes;
+        if let Some(error) = unreadable {
+            return Diagnosis::Refused(seal_refusal(1, 0, error.to_string()));
+        }
+        if numbers.is_empty() && self.position.start.tip.head.seq > 0 {
+            return Diagnosis::Refused(self.gap(None, self.from));
+        }
+        let missing = (self.seals.first_seqs())
+            .find(|first_seq| *first_seq >= self.from && numbers.binary_search(first_seq).is_err());
+        if let Some(missing) = missing {
+            let message = format!(
+                "{} names the segment {missing}, which is not there",
+                Seals::NAME
+            );
+            return Diagnosis::Refused(seal_refusal(missing, end, message));
+        }
+        match &diagnosis {
+            Diagnosis::Clean { tip, .. }
+                if (self.checkpoint).is_some_and(|checkpoint| tip.head.seq < checkpoint) =>
+            {
+                let tail = Tail {
+                    offset: end,
+                    bytes: 0,
+                };
+                Diagnosis::Refused(Refusal::below(self.checkpoint, tip, &tail))
+            }
+            _ => diagnosis,
+        }
+    }
+
+    fn gap(&self, found: Option<u64>, expected: u64) -> Refusal {
+        let found = found.map_or_else(|| "none".to_owned(), |first_seq| first_seq.to_string());
+        Refusal {
+            code: "segment.gap",
+            seq: expected,
+            offset: self.position.start.offset + self.position.known.bytes,
+            message: format!("expected the segment that starts at line {expected}, found {found}"),
+        }
+    }
 }
 
 /// Only the last segment is ever written to, so no crash explains a torn end in another one.
@@ -162,19 +321,19 @@ fn sealed(diagnosis: Diagnosis) -> Diagnosis {
     match diagnosis {
         Diagnosis::Torn { tip, tail, .. } => Diagnosis::Refused(Refusal {
             code: "segment.incomplete",
-            message: "a segment that others follow ends within a batch".to_owned(),
+            message: "a segment that is sealed or that others follow ends within a batch"
+                .to_owned(),
             ..Refusal::torn(&tip, &tail)
         }),
         other => other,
     }
 }
 
-fn gap(first_seq: u64, start: &SegmentStart) -> Refusal {
-    let seq = start.tip.head.seq + 1;
+const fn seal_refusal(seq: u64, offset: u64, message: String) -> Refusal {
     Refusal {
-        code: "segment.gap",
+        code: "segment.seal",
         seq,
-        offset: start.offset,
-        message: format!("expected the segment that starts at line {seq}, found {first_seq}"),
+        offset,
+        message,
     }
 }

@@ -1,12 +1,12 @@
 //! Reading a ledger without ever writing to it.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::Path;
 use std::vec;
 
 use super::diagnosis::{Diagnosis, Refusal, Tail};
 use super::layout::Layout;
-use super::open::{OpenError, Segment, check_found, examine};
+use super::open::{OpenError, Position, Segment, check_found, examine};
 use super::storage::{Disk, Storage};
 
 /// A ledger for readers: takes no lock, writes nothing, and works beside a writer.
@@ -38,7 +38,8 @@ impl<S: Storage> LedgerReader<S> {
     pub fn open_on(storage: S, dir: &Path) -> Result<Self, OpenError> {
         let layout = Layout::new(dir);
         check_found(&storage, &layout)?;
-        let examined = examine(&storage, &layout, None).map_err(OpenError::io(dir))?;
+        let examined =
+            examine(&storage, &layout, None, Position::beginning()).map_err(OpenError::io(dir))?;
         match &examined.diagnosis {
             Diagnosis::Clean { tip, .. } | Diagnosis::Torn { tip, .. } if tip.head.seq == 0 => {
                 let path = dir.to_owned();
@@ -92,6 +93,8 @@ pub struct SegmentReader<'a, S: Storage> {
     current: Option<S::File>,
     /// How much of the current segment is still to come.
     left: u64,
+    /// How much is to be left out before anything is read.
+    skip: u64,
 }
 
 impl<'a, S: Storage> SegmentReader<'a, S> {
@@ -101,6 +104,15 @@ impl<'a, S: Storage> SegmentReader<'a, S> {
             segments: segments.into_iter(),
             current: None,
             left: 0,
+            skip: 0,
+        }
+    }
+
+    /// Leaves the first `bytes` bytes out.
+    pub(super) fn behind(storage: &'a S, segments: Vec<&'a Segment>, bytes: u64) -> Self {
+        Self {
+            skip: bytes,
+            ..Self::new(storage, segments)
         }
     }
 
@@ -110,8 +122,14 @@ impl<'a, S: Storage> SegmentReader<'a, S> {
             let Some(segment) = self.segments.next() else {
                 return Ok(false);
             };
-            self.current = Some(self.storage.open(&segment.path)?);
-            self.left = segment.bytes;
+            let skipped = self.skip.min(segment.bytes);
+            self.skip -= skipped;
+            self.left = segment.bytes - skipped;
+            if self.left > 0 {
+                let mut file = self.storage.open(&segment.path)?;
+                file.seek(SeekFrom::Start(skipped))?;
+                self.current = Some(file);
+            }
         }
         Ok(true)
     }

@@ -5,10 +5,21 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write as _};
 use std::path::Path;
 
+use super::lock::{LockError, Wait, WriterLock};
+
 /// What a file ledger asks of a disk. Tests put faults behind it.
 pub trait Storage: Debug {
     /// An open file.
     type File: StorageFile;
+
+    /// What is held as long as one may write.
+    type Lock: Debug;
+
+    /// Takes the lock on `path` that only one holds at a time.
+    ///
+    /// # Errors
+    /// Where somebody else keeps holding it, or it can't be taken.
+    fn lock(&self, path: &Path, wait: Wait) -> Result<Self::Lock, LockError>;
 
     /// Makes one directory.
     ///
@@ -104,6 +115,11 @@ pub struct Disk;
 
 impl Storage for Disk {
     type File = File;
+    type Lock = WriterLock;
+
+    fn lock(&self, path: &Path, wait: Wait) -> Result<WriterLock, LockError> {
+        WriterLock::acquire(path, wait)
+    }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         let mut builder = fs::DirBuilder::new();
@@ -198,10 +214,18 @@ fn sync_dir(_: &Path) -> io::Result<()> {
 
 /// Makes `path` and whatever is missing above it, each entry synced into its parent.
 pub(super) fn create_dirs<S: Storage>(storage: &S, path: &Path) -> io::Result<()> {
-    if path.as_os_str().is_empty() || storage.exists(path)? {
+    if path.as_os_str().is_empty() {
         return Ok(());
     }
     let parent = parent_of(path);
+    if storage.exists(path)? {
+        // Whoever made it may have ended before the sync. A parent that can't be opened was not
+        // made here.
+        return match storage.sync_dir(parent) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            synced => synced,
+        };
+    }
     create_dirs(storage, parent)?;
     match storage.create_dir(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),

@@ -16,7 +16,7 @@ use crate::governance::id::{LedgerId, ProposalId};
 use crate::governance::proposal::FreezeTarget;
 use crate::governance::state::prediction::PredictionCount;
 use crate::governance::time::Timestamp;
-use crate::replay::{Unchecked, replay};
+use crate::replay::Unchecked;
 
 /// Arguments of `replay`.
 #[derive(Debug, Args)]
@@ -103,7 +103,7 @@ pub fn run(command: &Replay, session: &Session, output: &Output) -> Result<Exit,
         return without::run(what, session, output);
     }
     let moment = if command.no_signatures {
-        let replayed = replay(session.open_reader()?.reader(), &Unchecked)?;
+        let replayed = session.replay_with(&Unchecked)?;
         Moment {
             at: session.now().max(replayed.state.clock()),
             state: replayed.state,

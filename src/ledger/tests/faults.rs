@@ -18,7 +18,7 @@ struct Told {
 /// Makes a ledger, appends, ends within a write, recovers and appends again. Goes on after an
 /// error as a caller would; stops where the process has ended.
 fn run(storage: &Faulty, dir: &Path, told: &mut Told) -> Option<()> {
-    let create = || FileLedger::create_on(storage.clone(), dir, Wait::No);
+    let create = || FileLedger::create_on(storage.clone(), dir, SMALL);
     let mut ledger = create().or_else(|_| create()).ok()?;
     append(storage, &mut ledger, 1, told)?;
     append(storage, &mut ledger, 3, told)?;
@@ -26,7 +26,7 @@ fn run(storage: &Faulty, dir: &Path, told: &mut Told) -> Option<()> {
     drop(ledger);
 
     tear(storage, dir, &interrupted);
-    let open = || FileLedger::open_on(storage.clone(), dir, AT_ONCE);
+    let open = || FileLedger::open_on(storage.clone(), dir, SMALL);
     let mut ledger = open().or_else(|_| open()).ok()?;
     append(storage, &mut ledger, 2, told)?;
     let recoveries = ledger.unrecorded_recoveries().ok()?;
@@ -73,9 +73,10 @@ fn recover(storage: &Faulty, ledger: &mut FileLedger<Faulty>) -> Option<()> {
 
 /// Another process began to write this batch and ended.
 fn tear(storage: &Faulty, dir: &Path, batch: &EncodedBatch) {
-    let mut bytes = fs::read(segment(dir)).unwrap();
+    let last = segments(dir).pop().unwrap();
+    let mut bytes = fs::read(&last).unwrap();
     bytes.extend(&batch.bytes()[..batch.bytes().len() - 10]);
-    fs::write(segment(dir), bytes).unwrap();
+    fs::write(last, bytes).unwrap();
     storage.settle();
 }
 
@@ -85,7 +86,7 @@ fn check(dir: &Path, told: &Told) {
         Ok(ledger) => ledger,
         Err(OpenError::NotFound { .. } | OpenError::NotInitialized { .. }) => {
             assert_eq!(told.acknowledged, b"", "an acknowledged genesis is gone");
-            FileLedger::create_on(Faulty::default(), dir, Wait::No).unwrap()
+            FileLedger::create_on(Faulty::default(), dir, AT_ONCE).unwrap()
         }
         Err(error) => panic!("{error}"),
     };
@@ -152,7 +153,7 @@ fn next_write() -> usize {
 }
 
 fn filled(storage: &Faulty, dir: &Path) -> FileLedger<Faulty> {
-    let mut ledger = FileLedger::create_on(storage.clone(), dir, Wait::No).unwrap();
+    let mut ledger = FileLedger::create_on(storage.clone(), dir, AT_ONCE).unwrap();
     fill(&mut ledger, &[1]);
     ledger
 }

@@ -225,7 +225,7 @@ fn segments_are_read_in_order() {
     let second = |dir: &Path| dir.join("ledger/00000000000000000004.jsonl");
     let dir = dir_with(&parts[..2].concat());
     fs::write(second(dir.path()), &parts[2]).unwrap();
-    fs::write(dir.path().join("ledger/SHA256SUMS"), b"none of ours").unwrap();
+    fs::write(dir.path().join("ledger/notes.txt"), b"none of ours").unwrap();
 
     let mut ledger = open(dir.path()).unwrap();
     fill(&mut ledger, &[1]);
@@ -239,6 +239,7 @@ fn segments_are_read_in_order() {
     let recoveries = open(dir.path()).unwrap().unrecorded_recoveries().unwrap();
     assert_eq!((recoveries[0].offset, recoveries[0].bytes), (offset, 6));
 
+    fs::remove_file(dir.path().join("ledger/SHA256SUMS")).unwrap();
     fs::write(segment(dir.path()), &parts[..2].concat()[..600]).unwrap();
     let error = open(dir.path()).unwrap_err();
     assert_eq!(error.code(), "segment.incomplete");

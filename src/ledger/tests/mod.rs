@@ -3,6 +3,7 @@
 mod damage;
 mod faults;
 mod file;
+mod segments;
 mod suite;
 mod torn;
 
@@ -72,7 +73,25 @@ fn dir_with(bytes: &[u8]) -> TempDir {
 const AT_ONCE: OpenOptions = OpenOptions {
     wait: Wait::No,
     checkpoint: None,
+    segment_bytes: OpenOptions::SEGMENT_BYTES,
 };
+
+/// Segments that hold two lines.
+const SMALL: OpenOptions = OpenOptions {
+    segment_bytes: 700,
+    ..AT_ONCE
+};
+
+/// All segments of a ledger, in order.
+fn segments(dir: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<_> = fs::read_dir(dir.join("ledger"))
+        .unwrap()
+        .map(|item| item.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "jsonl"))
+        .collect();
+    found.sort();
+    found
+}
 
 /// Opens without waiting for the disk.
 fn open(dir: &Path) -> Result<FileLedger<Faulty>, OpenError> {

@@ -1,0 +1,319 @@
+//! Segments: when one ends, how it is sealed, and what is found of it later.
+
+use std::process::Command;
+
+use super::*;
+use crate::governance::digest::Digest;
+use crate::ledger::AppendError;
+
+/// A code, and the damage that it stands for.
+type Damage<'a> = (&'a str, &'a dyn Fn(&Path));
+
+/// A ledger with three segments, two of them sealed.
+fn three_segments() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = FileLedger::create_on(Faulty::default(), dir.path(), SMALL).unwrap();
+    fill(&mut ledger, &[1, 1, 2, 1]);
+    assert_eq!(segments(dir.path()).len(), 3);
+    dir
+}
+
+fn seals(dir: &Path) -> PathBuf {
+    dir.join("ledger/SHA256SUMS")
+}
+
+fn open_small(dir: &Path) -> Result<FileLedger<Faulty>, OpenError> {
+    FileLedger::open_on(Faulty::default(), dir, SMALL)
+}
+
+/// What a writer and a reader say of a damaged ledger, which must be the same.
+fn refused(dir: &Path) -> String {
+    let reader = read(dir).unwrap();
+    let refusal = reader.refusal().expect("a reader finds it").clone();
+    match open_small(dir).expect_err("a writer finds it") {
+        OpenError::Refused { refusal: other, .. } => assert_eq!(other, refusal),
+        error => panic!("{error}"),
+    }
+    refusal.code.to_owned()
+}
+
+#[test]
+fn a_segment_ends_before_a_batch_that_would_make_it_too_long() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = FileLedger::create_on(Faulty::default(), dir.path(), SMALL).unwrap();
+    let sizes = [1, 1, 2, 1, 5, 1, 1, 1];
+    fill(&mut ledger, &sizes);
+    assert_eq!(contents(&ledger), batches(&sizes).concat());
+    assert_eq!(ledger.bytes(), batches(&sizes).concat().len() as u64);
+    drop(ledger);
+    let names: Vec<_> = segments(dir.path())
+        .iter()
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    // A batch is never divided, so one of five lines has a segment of its own.
+    let starts = [1, 3, 5, 6, 11, 13].map(|seq| format!("{seq:020}"));
+    assert_eq!(names, starts);
+    assert_eq!(
+        contents(&open_small(dir.path()).unwrap()),
+        batches(&sizes).concat()
+    );
+    let mut bytes = Vec::new();
+    let reader = read(dir.path()).unwrap();
+    reader.reader().read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes, batches(&sizes).concat());
+}
+
+#[test]
+fn bytes_can_be_read_from_anywhere() {
+    let dir = three_segments();
+    let ledger = open_small(dir.path()).unwrap();
+    let whole = contents(&ledger);
+    for from in 0..=whole.len() {
+        let mut rest = Vec::new();
+        let mut reader = ledger.reader_behind(from as u64);
+        reader.read_to_end(&mut rest).unwrap();
+        assert_eq!(rest, whole[from..], "from byte {from}");
+    }
+}
+
+#[test]
+fn seals_are_what_sha256sum_checks() {
+    let dir = three_segments();
+    let expected: String = segments(dir.path())[..2]
+        .iter()
+        .map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            format!("{}  {name}\n", Digest::of(&fs::read(path).unwrap()))
+        })
+        .collect();
+    assert_eq!(fs::read_to_string(seals(dir.path())).unwrap(), expected);
+    let check = Command::new("sha256sum")
+        .args(["--check", "--strict", "--quiet", "SHA256SUMS"])
+        .current_dir(dir.path().join("ledger"))
+        .status();
+    assert!(check.unwrap().success());
+}
+
+#[test]
+fn missing_seals_are_put_back() {
+    let dir = three_segments();
+    let whole = fs::read(seals(dir.path())).unwrap();
+    let first = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    for left in [
+        None,
+        Some(&whole[..0]),
+        Some(&whole[..first]),
+        Some(&whole[first..]),
+    ] {
+        fs::remove_file(seals(dir.path())).unwrap();
+        if let Some(left) = left {
+            fs::write(seals(dir.path()), left).unwrap();
+        }
+        assert_eq!(read(dir.path()).unwrap().refusal(), None);
+        open_small(dir.path()).unwrap();
+        assert_eq!(fs::read(seals(dir.path())).unwrap(), whole);
+    }
+}
+
+/// The process ended between the seal and the next segment.
+#[test]
+fn a_sealed_segment_is_never_written_to_again() {
+    let dir = three_segments();
+    let last = segments(dir.path()).pop().unwrap();
+    let bytes = fs::read(&last).unwrap();
+    let mut text = fs::read_to_string(seals(dir.path())).unwrap();
+    let name = last.file_name().unwrap().to_str().unwrap();
+    text.push_str(&format!("{}  {name}\n", Digest::of(&bytes)));
+    fs::write(seals(dir.path()), &text).unwrap();
+    assert_eq!(read(dir.path()).unwrap().refusal(), None);
+
+    let mut ledger = open(dir.path()).unwrap();
+    fill(&mut ledger, &[1]);
+    drop(ledger);
+    assert_eq!(fs::read(&last).unwrap(), bytes);
+    assert_eq!(segments(dir.path()).len(), 4);
+    assert_eq!(fs::read_to_string(seals(dir.path())).unwrap(), text);
+    assert_eq!(open(dir.path()).unwrap().head().seq, 6);
+}
+
+#[test]
+fn every_flipped_bit_of_the_seals_is_refused() {
+    let dir = three_segments();
+    let whole = fs::read(seals(dir.path())).unwrap();
+    for at in 0..whole.len() {
+        for bit in 0..8 {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1 << bit;
+            fs::write(seals(dir.path()), flipped).unwrap();
+            let reader = read(dir.path()).unwrap();
+            let code = reader.refusal().map(|refusal| refusal.code);
+            assert_eq!(code, Some("segment.seal"), "byte {at}, bit {bit}");
+        }
+    }
+    assert_eq!(refused(dir.path()), "segment.seal");
+}
+
+#[test]
+fn the_seals_cut_anywhere_are_rebuilt_or_refused() {
+    let dir = three_segments();
+    let whole = fs::read(seals(dir.path())).unwrap();
+    for length in 0..whole.len() {
+        let left = &whole[..length];
+        fs::write(seals(dir.path()), left).unwrap();
+        let reader = read(dir.path()).unwrap();
+        let code = reader.refusal().map(|refusal| refusal.code);
+        let expected = (!left.is_empty() && !left.ends_with(b"\n")).then_some("segment.seal");
+        assert_eq!(code, expected, "{length} bytes");
+    }
+}
+
+#[test]
+fn every_flipped_bit_and_every_cut_of_every_segment_is_found() {
+    let dir = three_segments();
+    let paths = segments(dir.path());
+    for (number, path) in paths.iter().enumerate() {
+        let is_last = number + 1 == paths.len();
+        let whole = fs::read(path).unwrap();
+        for at in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1 << (at % 8);
+            fs::write(path, flipped).unwrap();
+            assert!(read(dir.path()).unwrap().refusal().is_some(), "byte {at}");
+
+            fs::write(path, &whole[..at]).unwrap();
+            let reader = read(dir.path()).unwrap();
+            match reader.refusal() {
+                Some(refusal) => assert!(!is_last, "{at} bytes: {refusal}"),
+                // The last batch alone may be missing for a crash.
+                None => assert!(is_last && reader.tail().is_some() == (at > 0)),
+            }
+        }
+        fs::write(path, &whole).unwrap();
+    }
+}
+
+#[test]
+fn segments_and_seals_must_fit_together() {
+    let cut_to_a_batch = |dir: &Path| {
+        let path = &segments(dir)[0];
+        let line = fs::read(path).unwrap().len() / 2;
+        fs::write(path, &fs::read(path).unwrap()[..line]).unwrap();
+    };
+    let without_the_middle = |dir: &Path| fs::remove_file(&segments(dir)[1]).unwrap();
+    let without_the_last_two = |dir: &Path| {
+        for path in &segments(dir)[1..] {
+            fs::remove_file(path).unwrap();
+        }
+    };
+    let empty_and_sealed = |dir: &Path| {
+        let last = segments(dir).pop().unwrap();
+        fs::write(&last, b"").unwrap();
+        let name = last.file_name().unwrap().to_str().unwrap().to_owned();
+        let text = fs::read_to_string(seals(dir)).unwrap();
+        let text = format!("{text}{}  {name}\n", Digest::of(b""));
+        fs::write(seals(dir), text).unwrap();
+    };
+    let cases: [Damage<'_>; 4] = [
+        ("segment.seal", &cut_to_a_batch),
+        ("segment.gap", &without_the_middle),
+        ("segment.seal", &without_the_last_two),
+        ("segment.seal", &empty_and_sealed),
+    ];
+    for (code, damage) in cases {
+        let dir = three_segments();
+        damage(dir.path());
+        assert_eq!(refused(dir.path()), code);
+    }
+}
+
+#[test]
+fn a_checkpoint_tells_that_whole_batches_are_missing() {
+    let dir = three_segments();
+    fs::write(segments(dir.path()).pop().unwrap(), b"").unwrap();
+    for (checkpoint, code) in [(4, None), (5, Some("tail.checkpoint"))] {
+        let options = OpenOptions {
+            checkpoint: Some(checkpoint),
+            ..SMALL
+        };
+        let opened = FileLedger::open_on(Faulty::default(), dir.path(), options);
+        assert_eq!(opened.err().map(|error| error.code()), code);
+    }
+}
+
+#[test]
+fn writers_take_turns_without_reading_everything_again() {
+    let dir = three_segments();
+    let mut ledgers = [(); 3].map(|()| {
+        let mut ledger = open_small(dir.path()).unwrap();
+        ledger.release();
+        ledger
+    });
+    for round in 0..4_u64 {
+        for ledger in &mut ledgers {
+            let head = *ledger.head();
+            let refused = ledger.append(&head, &batch(&head, 1)).unwrap_err();
+            assert!(matches!(refused, AppendError::Released));
+            assert_eq!(refused.code(), "ledger.released");
+            let before = ledger.bytes();
+            ledger.resume(Wait::No).unwrap();
+            let mut others = Vec::new();
+            let mut reader = ledger.reader_behind(before);
+            reader.read_to_end(&mut others).unwrap();
+            let expected = if round == 0 {
+                ledger.head().seq - 5
+            } else {
+                2 * 2
+            };
+            let lines = others.iter().filter(|byte| **byte == b'\n').count();
+            assert_eq!(lines as u64, expected);
+            fill(ledger, &[2]);
+            ledger.release();
+        }
+    }
+    let sizes = [&[1, 1, 2, 1][..], &[2; 12]].concat();
+    assert_eq!(
+        contents(&open_small(dir.path()).unwrap()),
+        batches(&sizes).concat()
+    );
+}
+
+#[test]
+fn a_ledger_that_is_taken_up_again_must_hold_what_it_held() {
+    let last = |dir: &Path| segments(dir).pop().unwrap();
+    let damages: [Damage<'_>; 3] = [
+        ("ledger.io", &|dir| fs::write(last(dir), b"").unwrap()),
+        ("segment.gap", &|dir| fs::remove_file(last(dir)).unwrap()),
+        ("line.malformed", &|dir| {
+            let mut bytes = fs::read(last(dir)).unwrap();
+            bytes.extend(b"{}\n");
+            fs::write(last(dir), bytes).unwrap();
+        }),
+    ];
+    for (code, damage) in damages {
+        let dir = three_segments();
+        let mut ledger = open_small(dir.path()).unwrap();
+        ledger.release();
+        damage(dir.path());
+        let error = ledger.resume(Wait::No).unwrap_err();
+        assert_eq!(error.code(), code, "{error}");
+        let head = *ledger.head();
+        let refused = ledger.append(&head, &batch(&head, 1)).unwrap_err();
+        assert_eq!(refused.code(), "ledger.released");
+    }
+}
+
+/// Somebody repaired the ledger meanwhile: the same bytes, in another file.
+#[test]
+fn a_file_of_the_same_length_in_the_segments_place_is_written_to() {
+    let dir = three_segments();
+    let mut ledger = open_small(dir.path()).unwrap();
+    ledger.release();
+    let last = segments(dir.path()).pop().unwrap();
+    let copy = dir.path().join("copy");
+    fs::copy(&last, &copy).unwrap();
+    fs::rename(&copy, &last).unwrap();
+    ledger.resume(Wait::No).unwrap();
+    fill(&mut ledger, &[1]);
+    drop(ledger);
+    assert_eq!(open_small(dir.path()).unwrap().head().seq, 6);
+}
