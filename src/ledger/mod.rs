@@ -26,6 +26,10 @@ mod tail;
 #[cfg(test)]
 mod faulty;
 #[cfg(test)]
+mod images;
+#[cfg(test)]
+mod simulated;
+#[cfg(test)]
 mod tests;
 
 use std::io::{self, Read};

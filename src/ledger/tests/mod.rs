@@ -1,5 +1,6 @@
 //! Tests of the ledgers, and what they share.
 
+mod crash;
 mod damage;
 mod faults;
 mod file;

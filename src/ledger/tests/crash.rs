@@ -1,0 +1,333 @@
+//! Every state in which a loss of power can leave a ledger: it opens without help, nothing that was
+//! acknowledged is missing, no half of a batch shows, and it goes on.
+//!
+//! ```sh
+//! ALTHING_CRASH_IMAGES=100000 cargo test --release --lib ledger::tests::crash -- --nocapture
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
+
+use super::*;
+use crate::governance::digest::Digest;
+use crate::ledger::images::{Disk, Kind};
+use crate::ledger::simulated::{Failure, Image, Operation, Simulated};
+
+const DIR: &str = "/althing";
+
+/// What a writer was told, to be held against what is left.
+#[derive(Debug, Clone, Default)]
+struct Told {
+    acknowledged: Vec<u8>,
+    /// The batch that is being written, whose fate is open.
+    unsure: Vec<u8>,
+}
+
+/// A writer at work on a simulated disk.
+struct Writer {
+    disk: Simulated,
+    options: OpenOptions,
+    /// What it was told, before the first and after each [`Operation::Told`].
+    told: Vec<Told>,
+}
+
+impl Writer {
+    fn tell(&mut self, told: Told) {
+        self.disk.tell();
+        self.told.push(told);
+    }
+
+    fn opened(&mut self, ledger: &FileLedger<Simulated>) {
+        self.tell(Told {
+            acknowledged: contents(ledger),
+            unsure: Vec::new(),
+        });
+    }
+
+    fn create(&mut self) -> FileLedger<Simulated> {
+        let create = || FileLedger::create_on(self.disk.clone(), Path::new(DIR), self.options);
+        // An error is injected once; who meets it tries again.
+        let ledger = create().or_else(|_| create()).unwrap();
+        self.opened(&ledger);
+        ledger
+    }
+
+    fn open(&mut self) -> FileLedger<Simulated> {
+        let open = || FileLedger::open_on(self.disk.clone(), Path::new(DIR), self.options);
+        let ledger = open().or_else(|_| open()).unwrap();
+        self.opened(&ledger);
+        ledger
+    }
+
+    fn append(&mut self, ledger: &mut FileLedger<Simulated>, size: u64) {
+        let head = *ledger.head();
+        let batch = batch(&head, size);
+        let before = self.told.last().unwrap().acknowledged.clone();
+        let unsure = Told {
+            acknowledged: before.clone(),
+            unsure: batch.bytes().to_vec(),
+        };
+        self.tell(unsure);
+        if ledger.append(&head, &batch).is_err() {
+            if ledger.is_poisoned() {
+                let recover = |ledger: &mut FileLedger<_>| ledger.recover_after_failure();
+                recover(ledger).or_else(|_| recover(ledger)).unwrap();
+            }
+            self.opened(ledger);
+            assert_eq!(self.told.last().unwrap().acknowledged, before);
+            return self.append(ledger, size);
+        }
+        self.tell(Told {
+            acknowledged: [&before[..], batch.bytes()].concat(),
+            unsure: Vec::new(),
+        });
+    }
+}
+
+/// One step of a writer's work.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Append(u64),
+    Reopen,
+}
+
+use Step::{Append, Reopen};
+
+/// Sizes of batches, as a single command, a whole one and a group give them.
+const WORK: [Step; 8] = [
+    Append(3),
+    Append(1),
+    Append(2),
+    Reopen,
+    Append(6),
+    Append(1),
+    Append(1),
+    Append(3),
+];
+
+fn work(disk: Simulated, options: OpenOptions, steps: &[Step]) -> Writer {
+    let mut writer = Writer {
+        disk,
+        options,
+        told: vec![Told::default()],
+    };
+    let mut ledger = writer.create();
+    for step in steps {
+        match step {
+            Append(size) => writer.append(&mut ledger, *size),
+            Reopen => ledger = writer.open(),
+        }
+    }
+    writer
+}
+
+struct Trial {
+    wanted: usize,
+    /// Of so many images only one is tried.
+    stride: usize,
+    met: usize,
+    seen: BTreeSet<Digest>,
+    tried: BTreeMap<(&'static str, Kind), usize>,
+}
+
+impl Trial {
+    fn of(wanted: usize, stride: usize) -> Self {
+        Self {
+            wanted,
+            stride,
+            met: 0,
+            seen: BTreeSet::new(),
+            tried: BTreeMap::new(),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.seen.len() >= self.wanted
+    }
+
+    /// Tries every image that a crash during `writer`'s work may leave of the disk that held
+    /// `before`.
+    fn crashes(&mut self, what: &'static str, before: &Image, writer: &Writer, deeper: bool) {
+        let mut disk = Disk::holding(before);
+        let mut told = 0;
+        let mut again = Vec::new();
+        for operation in writer.disk.log() {
+            disk.take(&operation);
+            told += usize::from(matches!(operation, Operation::Told));
+            let told = &writer.told[told];
+            disk.images(|image, kind| {
+                self.met += 1;
+                if self.met % self.stride != 0 || !self.is_new(&image, told) {
+                    return;
+                }
+                *self.tried.entry((what, kind)).or_default() += 1;
+                let recovery = check(&image, told, writer.options);
+                if deeper && !recovery.is_empty() {
+                    again.push((image, told.clone()));
+                }
+            });
+            if self.is_over() {
+                return;
+            }
+        }
+        for (image, told) in again {
+            self.interrupted_recovery(&image, told, writer.options);
+            if self.is_over() {
+                return;
+            }
+        }
+    }
+
+    /// The process that recovers ends, too.
+    fn interrupted_recovery(&mut self, image: &Image, told: Told, options: OpenOptions) {
+        let mut writer = Writer {
+            disk: Simulated::holding(image),
+            options,
+            told: vec![told],
+        };
+        // What was never acknowledged may be half a founding.
+        let is_founded = LedgerReader::open_on(writer.disk.clone(), Path::new(DIR)).is_ok();
+        let mut ledger = if is_founded {
+            writer.open()
+        } else {
+            writer.create()
+        };
+        writer.append(&mut ledger, 2);
+        self.crashes("recovery", image, &writer, false);
+    }
+
+    /// The same disk after the same promises is tried once.
+    fn is_new(&mut self, image: &Image, told: &Told) -> bool {
+        let mut bytes = Vec::new();
+        for (path, content) in image {
+            bytes.extend_from_slice(path.as_os_str().as_encoded_bytes());
+            bytes.push(0);
+            if let Some(content) = content {
+                bytes.extend_from_slice(&content.len().to_le_bytes());
+                bytes.extend_from_slice(content);
+            }
+        }
+        bytes.extend_from_slice(&told.acknowledged);
+        bytes.extend_from_slice(&told.unsure);
+        self.seen.insert(Digest::of(&bytes))
+    }
+}
+
+/// Opens what is left, holds it against what the writer was told, and goes on. Answers what
+/// recovering it changed on the disk.
+fn check(image: &Image, told: &Told, options: OpenOptions) -> Vec<Operation> {
+    let disk = Simulated::holding(image);
+    let dir = Path::new(DIR);
+    let is_founded = match LedgerReader::open_on(disk.clone(), dir) {
+        Ok(reader) => {
+            assert_eq!(reader.refusal(), None, "{:?}", image.keys());
+            let mut shown = Vec::new();
+            reader.reader().read_to_end(&mut shown).unwrap();
+            assert_whole(&shown, told);
+            true
+        }
+        Err(OpenError::NotFound { .. } | OpenError::NotInitialized { .. }) => false,
+        Err(error) => panic!("{error}"),
+    };
+    assert!(disk.log().is_empty(), "readers write nothing");
+    assert!(
+        is_founded || told.acknowledged.is_empty(),
+        "an acknowledged founding is gone from {:?}",
+        image.keys()
+    );
+
+    let opened = if is_founded {
+        FileLedger::open_on(disk.clone(), dir, options)
+    } else {
+        FileLedger::create_on(disk.clone(), dir, options)
+    };
+    let mut ledger = opened.unwrap();
+    let recovery = changes(&disk);
+    let found = contents(&ledger);
+    assert_whole(&found, told);
+    fill(&mut ledger, &[2]);
+    let after = contents(&ledger);
+    assert!(after.starts_with(&found));
+    drop(ledger);
+    let reader = LedgerReader::open_on(disk.clone(), dir).unwrap();
+    assert_eq!(
+        (reader.refusal(), reader.tail()),
+        (None, None),
+        "what was recovered verifies"
+    );
+    assert_eq!(
+        contents(&FileLedger::open_on(disk, dir, options).unwrap()),
+        after
+    );
+    recovery
+}
+
+fn assert_whole(found: &[u8], told: &Told) {
+    let more = found
+        .strip_prefix(told.acknowledged.as_slice())
+        .expect("everything acknowledged is there");
+    assert!(more.is_empty() || more == told.unsure, "half a batch shows");
+}
+
+fn changes(disk: &Simulated) -> Vec<Operation> {
+    let is_sync =
+        |operation: &Operation| matches!(operation, Operation::Sync(_) | Operation::SyncDir(_));
+    disk.log().into_iter().filter(|it| !is_sync(it)).collect()
+}
+
+fn small(segment_bytes: u64) -> OpenOptions {
+    OpenOptions {
+        segment_bytes,
+        ..AT_ONCE
+    }
+}
+
+fn try_all(trial: &mut Trial) {
+    let nothing = Image::new();
+    for segment_bytes in [700, 1000, 1900, 1 << 20] {
+        let options = small(segment_bytes);
+        let writer = work(Simulated::default(), options, &WORK);
+        trial.crashes("work", &nothing, &writer, true);
+        // Every operation fails once, in each of its ways, and the writer goes on.
+        for (kind, halves) in [
+            (ErrorKind::StorageFull, 1),
+            (ErrorKind::Other, 0),
+            (ErrorKind::Other, 2),
+        ] {
+            for at in 0.. {
+                let failure = Failure { at, kind, halves };
+                let disk = Simulated::failing(&nothing, failure);
+                let writer = work(disk, options, &WORK);
+                if trial.is_over() || !writer.disk.has_failed() {
+                    break;
+                }
+                trial.crashes("errors", &nothing, &writer, false);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_image_that_a_crash_may_leave_opens_and_holds_what_was_acknowledged() {
+    const SHORT: usize = 2_500;
+    let wanted = std::env::var("ALTHING_CRASH_IMAGES").ok();
+    let wanted = wanted.map(|number| number.parse().expect("a number of images"));
+    let mut trial = match wanted {
+        Some(wanted) => Trial::of(wanted, 1),
+        None => Trial::of(SHORT, 61),
+    };
+    try_all(&mut trial);
+    let by_kind: Vec<String> = (trial.tried.iter())
+        .map(|((what, kind), count)| format!("{what:>10} {kind:?}: {count}"))
+        .collect();
+    println!(
+        "{} distinct images\n{}",
+        trial.seen.len(),
+        by_kind.join("\n")
+    );
+    assert!(
+        trial.is_over(),
+        "only {} images were tried",
+        trial.seen.len()
+    );
+}
