@@ -13,7 +13,7 @@ use super::open::{Examined, OpenError, Position, Segment, check_found, examine};
 use super::reader::SegmentReader;
 use super::recovery::{self, Recovery};
 use super::storage::{Disk, Storage, StorageFile, copy, create_dirs};
-use super::{AppendError, Ledger, check_continues, tip_after};
+use super::{AppendError, Appended, Ledger, check_continues, tip_after};
 use crate::chain::line::{EncodedBatch, Head};
 use crate::chain::verify::Tip;
 
@@ -185,33 +185,6 @@ impl<S: Storage> FileLedger<S> {
         self.poisoned
     }
 
-    /// Lets another process write, until [`resume`](Self::resume). A poisoned ledger is kept: what
-    /// others would find of the failed write may not be on the disk.
-    pub fn release(&mut self) {
-        if !self.poisoned {
-            self.lock = None;
-        }
-    }
-
-    /// Takes the ledger up again after [`release`](Self::release) and goes on from its real end.
-    /// Only what others appended is read.
-    ///
-    /// # Errors
-    /// [`OpenError`]; the ledger stays released then.
-    pub fn resume(&mut self, wait: Wait) -> Result<(), OpenError> {
-        if self.lock.is_some() {
-            return Ok(());
-        }
-        let lock = acquire(&self.storage, &self.layout, wait)?;
-        let dir = self.layout.dir.clone();
-        let found = self.examine_the_rest().map_err(OpenError::io(&dir))?;
-        // Under the path there may be another file by now, even one of the same length.
-        let sealed = self.contents.sealed.clone();
-        self.contents = Contents::adopt(&self.storage, &self.layout, sealed, found)?;
-        self.lock = Some(lock);
-        Ok(())
-    }
-
     fn examine_the_rest(&self) -> io::Result<Examined> {
         let active = &self.contents.active;
         let position = Position {
@@ -336,6 +309,33 @@ impl<S: Storage> Ledger for FileLedger<S> {
 
     fn recover(&mut self) -> io::Result<()> {
         self.recover_after_failure()
+    }
+
+    /// Lets another process write. A poisoned ledger is kept: what others would find of the failed
+    /// write may not be on the disk.
+    fn release(&mut self) {
+        if !self.poisoned {
+            self.lock = None;
+        }
+    }
+
+    /// Goes on from the ledger's real end; only what others appended is read.
+    fn resume(&mut self, wait: Wait) -> Result<Option<Appended<'_>>, OpenError> {
+        if self.lock.is_some() {
+            return Ok(None);
+        }
+        let lock = acquire(&self.storage, &self.layout, wait)?;
+        let dir = self.layout.dir.clone();
+        let offset = self.bytes();
+        let found = self.examine_the_rest().map_err(OpenError::io(&dir))?;
+        // Under the path there may be another file by now, even one of the same length.
+        let sealed = self.contents.sealed.clone();
+        self.contents = Contents::adopt(&self.storage, &self.layout, sealed, found)?;
+        self.lock = Some(lock);
+        Ok((self.bytes() > offset).then(|| Appended {
+            offset,
+            bytes: Box::new(self.reader_behind(offset)),
+        }))
     }
 
     fn mark_recorded(&self, recovery: &Recovery) -> io::Result<()> {

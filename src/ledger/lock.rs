@@ -2,7 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,9 @@ impl Default for Wait {
     }
 }
 
-const POLL: Duration = Duration::from_millis(10);
+/// Others hold the lock for about one sync.
+const SHORTEST_PAUSE: Duration = Duration::from_micros(200);
+const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 
 /// Why the lock was not taken.
 #[derive(Debug)]
@@ -48,29 +50,50 @@ pub struct WriterLock {
 impl WriterLock {
     /// Takes the lock on `path` and leaves this process's number in it.
     ///
+    /// Whoever waits stands in the queue first: who has just let go of the lock has to queue, too,
+    /// so that nobody takes it again and again while others wait.
+    ///
     /// # Errors
     /// [`LockError`].
     pub fn acquire(path: &Path, wait: Wait) -> Result<Self, LockError> {
-        let mut file = open(path).map_err(LockError::Io)?;
         let deadline = match wait {
             Wait::No => None,
             Wait::For(duration) => Instant::now().checked_add(duration),
         };
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
-                Err(TryLockError::WouldBlock) => {}
-            }
-            if deadline.is_none_or(|deadline| Instant::now() >= deadline) {
-                let pid = holder(&mut file);
-                return Err(LockError::InUse { pid });
-            }
-            thread::sleep(POLL);
+        let mut file = open(path).map_err(LockError::Io)?;
+        let queue = open(&queue_path(path)).map_err(LockError::Io)?;
+        if !take(&queue, deadline)? || !take(&file, deadline)? {
+            let pid = holder(&mut file);
+            return Err(LockError::InUse { pid });
         }
+        // Closing the file ends the stay in the queue.
+        drop(queue);
         write_pid(&mut file).map_err(LockError::Io)?;
         Ok(Self { _file: file })
     }
+}
+
+/// Tries until the deadline, or once.
+fn take(file: &File, deadline: Option<Instant>) -> Result<bool, LockError> {
+    let mut pause = SHORTEST_PAUSE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        if deadline.is_none_or(|deadline| Instant::now() >= deadline) {
+            return Ok(false);
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+fn queue_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".queue");
+    name.into()
 }
 
 fn open(path: &Path) -> io::Result<File> {

@@ -85,12 +85,40 @@ pub trait Ledger {
         Ok(())
     }
 
+    /// Lets others append until [`resume`](Self::resume). Nothing where nobody else can.
+    fn release(&mut self) {}
+
+    /// Takes the ledger up again after [`release`](Self::release), and returns what others
+    /// appended meanwhile; `None` where nobody did.
+    ///
+    /// # Errors
+    /// [`OpenError`]; the ledger stays released then.
+    fn resume(&mut self, _wait: Wait) -> Result<Option<Appended<'_>>, OpenError> {
+        Ok(None)
+    }
+
     /// Notes that an acknowledged event records `recovery`.
     ///
     /// # Errors
     /// Where that can't be noted; the recovery then stays unrecorded.
     fn mark_recorded(&self, _recovery: &Recovery) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Raw bytes that others appended.
+pub struct Appended<'a> {
+    /// Where they start, from the ledger's first byte.
+    pub offset: u64,
+    /// The bytes.
+    pub bytes: Box<dyn Read + 'a>,
+}
+
+impl std::fmt::Debug for Appended<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Appended")
+            .field("offset", &self.offset)
+            .finish_non_exhaustive()
     }
 }
 

@@ -4,6 +4,7 @@
 //! follows, and requires exactly those events in exactly that order: nothing made up, nothing left
 //! out. Signatures are checked again. Specification, "Determinism".
 
+mod catch_up;
 pub mod counterfactual;
 mod error;
 mod signatures;
@@ -23,6 +24,7 @@ use crate::governance::key::SignatureVerifier;
 use crate::governance::state::State;
 use crate::governance::time::Timestamp;
 
+pub use catch_up::CatchUp;
 pub use error::{Illegal, ReplayError, ReplayProblem};
 pub use signatures::Unchecked;
 

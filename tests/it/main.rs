@@ -17,6 +17,7 @@ mod delegation;
 mod documentation;
 mod forgery;
 mod freeze;
+mod group;
 mod holes;
 mod invariants;
 mod keys;

@@ -72,6 +72,19 @@ pub enum EncodeError {
 }
 
 impl EncodeError {
+    /// Which entry it is about, counted from 0 within the batch.
+    #[must_use]
+    pub const fn entry(&self) -> Option<usize> {
+        match self {
+            Self::Empty | Self::SequenceExhausted => None,
+            Self::Operation { entry }
+            | Self::Data { entry, .. }
+            | Self::NotAnObject { entry }
+            | Self::TooLong { entry, .. }
+            | Self::Time { entry } => Some(*entry),
+        }
+    }
+
     /// A stable identifier of the kind of error.
     #[must_use]
     pub const fn code(&self) -> &'static str {

@@ -24,7 +24,7 @@ use crate::governance::prediction::{Figures, OutputSummary, Prediction, Predicti
 use crate::governance::scope::CheckContext;
 use crate::identity::Pseudonymizer;
 use crate::ledger::FileLedger;
-use crate::node::Node;
+use crate::node::{Node, NodeError, Request, When};
 
 /// Record predictions.
 #[derive(Debug, Subcommand)]
@@ -145,7 +145,7 @@ impl PredictReport {
 }
 
 /// How many predictions share one durable write.
-const GROUP: usize = 512;
+const GROUP: usize = 1024;
 
 /// The longest line that is read, in bytes.
 const MAX_LINE_BYTES: u64 = 16 << 20;
@@ -158,6 +158,7 @@ pub fn run(command: &PredictCommand, session: &Session, output: &Output) -> Resu
         session,
         pseudonyms: None,
         node: session.open_node()?,
+        group: Vec::with_capacity(GROUP),
         report: PredictReport::default(),
         progress: progress(output),
     };
@@ -204,13 +205,14 @@ struct Recorder<'a> {
     session: &'a Session,
     pseudonyms: Option<Pseudonymizer>,
     node: Node<FileLedger>,
+    /// What is to be written together, with the numbers of its lines.
+    group: Vec<(u64, Command)>,
     report: PredictReport,
     progress: ProgressBar,
 }
 
 impl Recorder<'_> {
     fn read(&mut self, mut source: impl BufRead) -> Result<(), Failure> {
-        let mut group = Vec::with_capacity(GROUP);
         let mut number = 0;
         let mut line = String::new();
         loop {
@@ -218,17 +220,20 @@ impl Recorder<'_> {
             number += 1;
             let outcome = self.next(&mut source, &mut line, number);
             match outcome {
-                Ok(Some(prediction)) => group.push(Command::RecordPrediction(prediction)),
-                Ok(None) if line.is_empty() => return self.flush(&mut group),
+                Ok(Some(prediction)) => {
+                    let command = Command::RecordPrediction(prediction);
+                    self.group.push((number, command));
+                }
+                Ok(None) if line.is_empty() => return self.flush(),
                 // A blank line.
                 Ok(None) => {}
                 Err(failure) => {
-                    self.flush(&mut group)?;
+                    self.flush()?;
                     return Err(failure);
                 }
             }
-            if group.len() == GROUP {
-                self.flush(&mut group)?;
+            if self.group.len() == GROUP {
+                self.flush()?;
             }
         }
     }
@@ -323,17 +328,32 @@ impl Recorder<'_> {
             .ok_or_else(|| Failure::new(Exit::Failure, "pseudonym.io", "the secret was not opened"))
     }
 
-    fn flush(&mut self, group: &mut Vec<Command>) -> Result<(), Failure> {
-        if group.is_empty() {
-            return Ok(());
+    /// Records the group, all of it in one durable write unless it is very large.
+    fn flush(&mut self) -> Result<(), Failure> {
+        while !self.group.is_empty() {
+            let at = When::At(self.session.write_time(&self.node)?);
+            let requests: Vec<Request> = (self.group.iter())
+                .map(|(_, command)| Request {
+                    command: command.clone(),
+                    at,
+                })
+                .collect();
+            let answers = self.node.submit_until_refused(&requests)?;
+            for ((line, _), answer) in self.group.drain(..answers.len()).zip(answers) {
+                self.report
+                    .count(&answer.map_err(|error| refused(line, error))?);
+            }
+            self.progress.set_position(self.report.recorded);
         }
-        let at = self.session.write_time(&self.node)?;
-        let recorded = self.node.submit_all(group, at)?;
-        self.report.count(&recorded);
-        self.progress.set_position(self.report.recorded);
-        group.clear();
         Ok(())
     }
+}
+
+/// What the rules refuse is named by its line, as what can't be read is.
+fn refused(line: u64, error: NodeError) -> Failure {
+    let mut failure = Failure::from(error);
+    failure.message = format!("line {line}: {}", failure.message);
+    failure.detail("line", line)
 }
 
 /// What is hashed of an input: a text's own bytes, or the canonical JSON (RFC 8785) of anything

@@ -3,10 +3,14 @@
 //! What a service embeds. Nobody ever sees a state that the ledger has not acknowledged: where an
 //! append fails, the node returns to what the ledger holds.
 
+mod group;
+pub mod shared;
+
 use std::path::Path;
 
 use crate::chain::line::{EncodeError, Head, NewEntry, encode_batch};
 use crate::chain::merkle::MerkleAccumulator;
+use crate::chain::verify::Tip;
 use crate::governance::command::Command;
 use crate::governance::decide::{Context, decide, decide_in_place};
 use crate::governance::event::{Event, Recorded, RecoveryRecorded};
@@ -16,8 +20,11 @@ use crate::governance::rejection::Rejection;
 use crate::governance::state::State;
 use crate::governance::time::{Seconds, Timestamp};
 use crate::identity::MlDsaVerifier;
-use crate::ledger::{AppendError, FileLedger, Ledger, OpenError, Recovery, Wait};
-use crate::replay::{ReplayError, replay};
+use crate::ledger::{AppendError, FileLedger, Ledger, OpenError, OpenOptions, Recovery, Wait};
+use crate::replay::{CatchUp, ReplayError, replay};
+
+pub use group::{Answer, MAX_GROUP_BYTES, Request, When};
+pub use shared::SharedNode;
 
 /// How far a ledger's head may lie ahead of the writer's clock.
 pub const MAX_CLOCK_LEAD: Seconds = Seconds::FIVE_MINUTES;
@@ -106,6 +113,14 @@ impl Node<FileLedger> {
     /// [`NodeError`] where the ledger can't be opened or its history is refused.
     pub fn open_dir(dir: &Path, wait: Wait) -> Result<Self, NodeError> {
         Self::open(FileLedger::open(dir, wait)?)
+    }
+
+    /// As [`open_dir`](Self::open_dir), with all options.
+    ///
+    /// # Errors
+    /// As [`open_dir`](Self::open_dir).
+    pub fn open_dir_with(dir: &Path, options: OpenOptions) -> Result<Self, NodeError> {
+        Self::open(FileLedger::open_with(dir, options)?)
     }
 }
 
@@ -292,13 +307,63 @@ impl<L: Ledger> Node<L> {
         Ok(events)
     }
 
+    /// Lets other processes append until [`resume`](Self::resume).
+    pub fn release(&mut self) {
+        self.ledger.release();
+    }
+
+    /// Takes the ledger up again after [`release`](Self::release), and replays what others
+    /// appended meanwhile, and nothing else.
+    ///
+    /// # Errors
+    /// [`NodeError::Open`] where somebody else keeps writing or the ledger is damaged,
+    /// [`NodeError::Replay`] where what was appended is not what the rules give.
+    pub fn resume(&mut self, wait: Wait) -> Result<(), NodeError> {
+        let tip = Tip {
+            head: *self.ledger.head(),
+            timestamp: Some(self.state.clock()),
+        };
+        let Some(appended) = self.ledger.resume(wait)? else {
+            return Ok(());
+        };
+        // Until all of it is replayed, the state is neither the old one nor the new one.
+        let was_out_of_step = std::mem::replace(&mut self.out_of_step, true);
+        let catch_up = CatchUp {
+            state: &mut self.state,
+            merkle: &mut self.merkle,
+            tip,
+            offset: appended.offset,
+        };
+        catch_up.replay(appended.bytes, self.verifier.as_ref())?;
+        self.out_of_step = was_out_of_step;
+        Ok(())
+    }
+
+    /// Returns to exactly what is acknowledged after a failed append, if there was one: the ledger
+    /// and the state.
+    ///
+    /// # Errors
+    /// [`NodeError`] where the ledger can't be made durable or read; nothing is taken then, and
+    /// this can be tried again.
+    pub fn recover(&mut self) -> Result<(), NodeError> {
+        self.ledger.recover()?;
+        if self.out_of_step {
+            self.go_back(None)?;
+        }
+        Ok(())
+    }
+
     /// Returns to what the ledger has acknowledged.
     fn go_back(&mut self, before: Option<State>) -> Result<(), NodeError> {
         self.out_of_step = true;
-        self.state = match before {
-            Some(state) => state,
-            None => replay(self.ledger.reader()?, self.verifier.as_ref())?.state,
-        };
+        match before {
+            Some(state) => self.state = state,
+            None => {
+                let replayed = replay(self.ledger.reader()?, self.verifier.as_ref())?;
+                self.state = replayed.state;
+                self.merkle = replayed.merkle;
+            }
+        }
         self.out_of_step = false;
         Ok(())
     }

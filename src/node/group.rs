@@ -1,0 +1,238 @@
+//! Many commands in one durable write.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::{Node, NodeError, entry, recovery_command};
+use crate::chain::line::{EncodedBatch, NewEntry, encode_batch};
+use crate::governance::command::Command;
+use crate::governance::decide::{Context, decide_in_place};
+use crate::governance::event::{Event, Recorded};
+use crate::governance::time::Timestamp;
+use crate::ledger::{Ledger, Recovery};
+
+/// How many bytes of events one durable write takes before it is closed: 4 MiB. The command that
+/// reaches it is still part of it.
+pub const MAX_GROUP_BYTES: usize = 4 << 20;
+
+/// A command and the time that it is decided at.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The command.
+    pub command: Command,
+    /// Its time.
+    pub at: When,
+}
+
+/// The time of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// Exactly then; the rules refuse what lies before the head.
+    At(Timestamp),
+    /// Then by the machine's clock; never before the head (see [`Node::timestamp`]).
+    Clock(Timestamp),
+}
+
+/// What became of one of several commands.
+pub type Answer = Result<Vec<Recorded>, NodeError>;
+
+/// What was decided and is not recorded yet.
+#[derive(Default)]
+struct Decided {
+    /// Which events follow from each command that was looked at.
+    ranges: Vec<Range<usize>>,
+    /// Why there are none, by command.
+    errors: BTreeMap<usize, NodeError>,
+    events: Vec<(Timestamp, Event)>,
+    entries: Vec<NewEntry>,
+    bytes: usize,
+}
+
+impl Decided {
+    fn push(&mut self, at: Timestamp, event: Event) -> Result<(), NodeError> {
+        let entry = entry(&event, at)?;
+        self.bytes += entry.data.get().len();
+        self.entries.push(entry);
+        self.events.push((at, event));
+        Ok(())
+    }
+
+    /// What became of each command, once `recorded` is acknowledged.
+    fn answers(mut self, recorded: &[Recorded]) -> Vec<Answer> {
+        let ranges = std::mem::take(&mut self.ranges);
+        let answer = |(index, range): (usize, Range<usize>)| match self.errors.remove(&index) {
+            Some(error) => Err(error),
+            None => Ok(recorded.get(range).unwrap_or_default().to_vec()),
+        };
+        ranges.into_iter().enumerate().map(answer).collect()
+    }
+}
+
+impl<L: Ledger> Node<L> {
+    /// Decides commands one after the other, each on the state that those before it lead to, and
+    /// appends what follows from them in one durable write. One that is refused does not affect the
+    /// others.
+    ///
+    /// There are fewer answers than commands where the write is full before the last
+    /// ([`MAX_GROUP_BYTES`]): the rest was not looked at.
+    ///
+    /// # Errors
+    /// [`NodeError`] where nothing was acknowledged of any of them, refusals included: they were
+    /// decided on a state that did not come to be.
+    pub fn submit_each(&mut self, requests: &[Request]) -> Result<Vec<Answer>, NodeError> {
+        self.submit_requests(requests, false)
+    }
+
+    /// As [`submit_each`](Self::submit_each), but looks at nothing behind the first command that is
+    /// refused: its answer is the last.
+    ///
+    /// # Errors
+    /// As [`submit_each`](Self::submit_each).
+    pub fn submit_until_refused(&mut self, requests: &[Request]) -> Result<Vec<Answer>, NodeError> {
+        self.submit_requests(requests, true)
+    }
+
+    fn submit_requests(
+        &mut self,
+        requests: &[Request],
+        stops: bool,
+    ) -> Result<Vec<Answer>, NodeError> {
+        if self.out_of_step {
+            return Err(NodeError::OutOfStep);
+        }
+        let recoveries = self.ledger.unrecorded_recoveries()?;
+        let (decided, batch) = self.decide_writable(requests, stops, &recoveries)?;
+        let Some(batch) = batch else {
+            return Ok(decided.answers(&[]));
+        };
+        let head = *batch.previous();
+        if let Err(error) = self.ledger.append(&head, &batch) {
+            // Where that fails, too, the node knows that it lost step.
+            let _ = self.go_back(None);
+            return Err(error.into());
+        }
+        let recorded: Vec<Recorded> = batch
+            .entries()
+            .iter()
+            .zip(&decided.events)
+            .map(|(place, (at, event))| Recorded {
+                seq: place.seq,
+                timestamp: *at,
+                hash: place.hash,
+                event: event.clone(),
+            })
+            .collect();
+        for entry in &recorded {
+            self.merkle.push(&entry.hash);
+        }
+        self.state.settle(&recorded);
+        for recovery in &recoveries {
+            // One that can't be marked is recorded once more, which does no harm.
+            let _ = self.ledger.mark_recorded(recovery);
+        }
+        Ok(decided.answers(&recorded))
+    }
+
+    /// Decides until all that is decided can be written. What can't be written is found only when
+    /// the state holds it already, which is rare enough to start over without it.
+    fn decide_writable(
+        &mut self,
+        requests: &[Request],
+        stops: bool,
+        recoveries: &[Recovery],
+    ) -> Result<(Decided, Option<EncodedBatch>), NodeError> {
+        let mut unwritable = BTreeMap::new();
+        loop {
+            let mut decided = Decided::default();
+            let outcome = self
+                .decide_each(requests, stops, &unwritable, &mut decided)
+                .and_then(|()| self.encode(&mut decided, recoveries));
+            match outcome {
+                Ok(batch) => {
+                    decided.errors.append(&mut unwritable);
+                    return Ok((decided, batch));
+                }
+                Err((command, error)) => {
+                    self.go_back(None)?;
+                    match command {
+                        Some(index) => drop(unwritable.insert(index, error)),
+                        None => return Err(error),
+                    }
+                }
+            }
+        }
+    }
+
+    fn decide_each(
+        &mut self,
+        requests: &[Request],
+        stops: bool,
+        unwritable: &BTreeMap<usize, NodeError>,
+        decided: &mut Decided,
+    ) -> Result<(), (Option<usize>, NodeError)> {
+        for (index, request) in requests.iter().enumerate() {
+            let start = decided.events.len();
+            let mut is_refused = unwritable.contains_key(&index);
+            if !is_refused {
+                match self.decide_at(&request.command, request.at) {
+                    Ok((at, events)) => events
+                        .into_iter()
+                        .try_for_each(|event| decided.push(at, event))
+                        .map_err(|error| (Some(index), error))?,
+                    Err(error) => {
+                        is_refused = true;
+                        decided.errors.insert(index, error);
+                    }
+                }
+            }
+            decided.ranges.push(start..decided.events.len());
+            if decided.bytes >= MAX_GROUP_BYTES || (stops && is_refused) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides one command; where it is refused, the state is as before.
+    fn decide_at(
+        &mut self,
+        command: &Command,
+        when: When,
+    ) -> Result<(Timestamp, Vec<Event>), NodeError> {
+        let at = match when {
+            When::At(at) => at,
+            When::Clock(now) => self.timestamp(now)?,
+        };
+        let verifier = self.verifier.as_ref();
+        let context = Context { at, verifier };
+        Ok((at, decide_in_place(&mut self.state, command, &context)?))
+    }
+
+    /// The batch of all that was decided, the record of recoveries last; `None` where there is
+    /// nothing to write.
+    fn encode(
+        &mut self,
+        decided: &mut Decided,
+        recoveries: &[Recovery],
+    ) -> Result<Option<EncodedBatch>, (Option<usize>, NodeError)> {
+        if decided.entries.is_empty() {
+            return Ok(None);
+        }
+        for recovery in recoveries {
+            let when = When::At(self.state.clock());
+            let (at, events) = (self.decide_at(&recovery_command(recovery), when))
+                .map_err(|error| (None, error))?;
+            for event in events {
+                decided.push(at, event).map_err(|error| (None, error))?;
+            }
+        }
+        encode_batch(self.head(), &decided.entries)
+            .map(Some)
+            .map_err(|error| {
+                let entry = error.entry();
+                let is_it =
+                    |range: &Range<usize>| entry.is_some_and(|entry| range.contains(&entry));
+                (decided.ranges.iter().position(is_it), error.into())
+            })
+    }
+}
