@@ -127,6 +127,8 @@ pub enum Command {
     Log(commands::log::Log),
     /// Check every hash, link, signature and decision.
     Verify(commands::verify::Verify),
+    /// Save what is intact of a damaged ledger, in another place.
+    Repair(commands::repair::Repair),
     /// Rebuild the state from the history.
     Replay(commands::replay::Replay),
     /// Show the policy in force, or a template.

@@ -11,6 +11,7 @@
 )]
 
 mod contents;
+pub mod copying;
 pub mod diagnosis;
 pub mod file;
 mod layout;

@@ -81,7 +81,30 @@ impl<S: Storage> LedgerReader<S> {
     /// ledger, so that a verifier meets the damage itself.
     #[must_use]
     pub fn reader(&self) -> SegmentReader<'_, S> {
-        SegmentReader::new(&self.storage, self.segments.iter().collect())
+        self.reader_behind(0)
+    }
+
+    /// As [`reader`](Self::reader), without the first `bytes` bytes.
+    #[must_use]
+    pub fn reader_behind(&self, bytes: u64) -> SegmentReader<'_, S> {
+        SegmentReader::behind(&self.storage, self.segments.iter().collect(), bytes)
+    }
+
+    /// How many bytes [`reader`](Self::reader) yields.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.bytes).sum()
+    }
+
+    /// Where the segments start in what [`reader`](Self::reader) yields.
+    #[must_use]
+    pub fn segment_starts(&self) -> Vec<u64> {
+        let starts = self.segments.iter().scan(0, |start, segment| {
+            let this = *start;
+            *start += segment.bytes;
+            Some(this)
+        });
+        starts.collect()
     }
 }
 
@@ -98,21 +121,14 @@ pub struct SegmentReader<'a, S: Storage> {
 }
 
 impl<'a, S: Storage> SegmentReader<'a, S> {
-    pub(super) fn new(storage: &'a S, segments: Vec<&'a Segment>) -> Self {
+    /// Leaves the first `bytes` bytes out.
+    pub(super) fn behind(storage: &'a S, segments: Vec<&'a Segment>, bytes: u64) -> Self {
         Self {
             storage,
             segments: segments.into_iter(),
             current: None,
             left: 0,
-            skip: 0,
-        }
-    }
-
-    /// Leaves the first `bytes` bytes out.
-    pub(super) fn behind(storage: &'a S, segments: Vec<&'a Segment>, bytes: u64) -> Self {
-        Self {
             skip: bytes,
-            ..Self::new(storage, segments)
         }
     }
 

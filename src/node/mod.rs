@@ -4,6 +4,7 @@
 //! append fails, the node returns to what the ledger holds.
 
 mod group;
+pub mod repair;
 pub mod shared;
 
 use std::path::Path;

@@ -258,9 +258,9 @@ fn nothing_behind_a_refusal_is_looked_at_where_that_is_asked_for() {
 #[test]
 fn a_write_holds_whole_commands_and_is_closed_when_it_is_large() {
     let mut node = found(MemoryLedger::new());
-    let big: Vec<Request> = (0..16_000)
+    let big: Vec<Request> = (0..13_000)
         .map(|number| Request {
-            command: numbered(number),
+            command: numbered(format!("{number:0>120}")),
             at: When::At(start()),
         })
         .collect();

@@ -28,6 +28,7 @@ mod order;
 mod policy_lint;
 mod provenance;
 mod refusals;
+mod repair;
 mod replaying;
 mod rules;
 mod specification;

@@ -15,6 +15,7 @@ pub mod policy;
 pub mod predict;
 pub mod proposal;
 pub mod propose;
+pub mod repair;
 pub mod replay;
 pub mod rotate_key;
 pub mod submit;

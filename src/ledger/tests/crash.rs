@@ -121,61 +121,69 @@ fn work(disk: Simulated, options: OpenOptions, steps: &[Step]) -> Writer {
     writer
 }
 
+/// What is tried, and how much of it.
 struct Trial {
-    wanted: usize,
     /// Of so many images only one is tried.
     stride: usize,
+    /// How many are tried until something else has its turn.
+    limit: usize,
     met: usize,
     seen: BTreeSet<Digest>,
     tried: BTreeMap<(&'static str, Kind), usize>,
 }
 
 impl Trial {
-    fn of(wanted: usize, stride: usize) -> Self {
+    fn new() -> Self {
         Self {
-            wanted,
-            stride,
+            stride: 1,
+            limit: usize::MAX,
             met: 0,
             seen: BTreeSet::new(),
             tried: BTreeMap::new(),
         }
     }
 
-    fn is_over(&self) -> bool {
-        self.seen.len() >= self.wanted
+    /// Tries one image of `stride`, and `more` at most.
+    fn next(&mut self, stride: usize, more: usize) -> &mut Self {
+        self.stride = stride;
+        self.limit = self.seen.len().saturating_add(more);
+        self
     }
 
-    /// Tries every image that a crash during `writer`'s work may leave of the disk that held
-    /// `before`.
-    fn crashes(&mut self, what: &'static str, before: &Image, writer: &Writer, deeper: bool) {
+    fn is_over(&self) -> bool {
+        self.seen.len() >= self.limit
+    }
+
+    /// Tries the images that a crash during `writer`'s work may leave of the disk that held
+    /// `before`; returns those that took more to recover than reading.
+    fn crashes(
+        &mut self,
+        what: &'static str,
+        before: &Image,
+        writer: &Writer,
+    ) -> Vec<(Image, Told)> {
         let mut disk = Disk::holding(before);
         let mut told = 0;
-        let mut again = Vec::new();
+        let mut recovered = Vec::new();
         for operation in writer.disk.log() {
             disk.take(&operation);
             told += usize::from(matches!(operation, Operation::Told));
             let told = &writer.told[told];
             disk.images(|image, kind| {
                 self.met += 1;
-                if self.met % self.stride != 0 || !self.is_new(&image, told) {
+                if self.is_over()
+                    || !self.met.is_multiple_of(self.stride)
+                    || !self.is_new(&image, told)
+                {
                     return;
                 }
                 *self.tried.entry((what, kind)).or_default() += 1;
-                let recovery = check(&image, told, writer.options);
-                if deeper && !recovery.is_empty() {
-                    again.push((image, told.clone()));
+                if !check(&image, told, writer.options).is_empty() {
+                    recovered.push((image, told.clone()));
                 }
             });
-            if self.is_over() {
-                return;
-            }
         }
-        for (image, told) in again {
-            self.interrupted_recovery(&image, told, writer.options);
-            if self.is_over() {
-                return;
-            }
-        }
+        recovered
     }
 
     /// The process that recovers ends, too.
@@ -193,7 +201,7 @@ impl Trial {
             writer.create()
         };
         writer.append(&mut ledger, 2);
-        self.crashes("recovery", image, &writer, false);
+        self.crashes("recovery", image, &writer);
     }
 
     /// The same disk after the same promises is tried once.
@@ -282,52 +290,59 @@ fn small(segment_bytes: u64) -> OpenOptions {
     }
 }
 
-fn try_all(trial: &mut Trial) {
+/// All ways in which an operation fails once.
+const FAILURES: [(ErrorKind, usize); 3] = [
+    (ErrorKind::StorageFull, 1),
+    (ErrorKind::Other, 0),
+    (ErrorKind::Other, 2),
+];
+
+fn try_all(wanted: usize, stride: usize) -> Trial {
     let nothing = Image::new();
-    for segment_bytes in [700, 1000, 1900, 1 << 20] {
+    let mut trial = Trial::new();
+    let segments = [700, 1000, 1900, 1 << 20];
+    for (round, segment_bytes) in segments.into_iter().enumerate() {
         let options = small(segment_bytes);
         let writer = work(Simulated::default(), options, &WORK);
-        trial.crashes("work", &nothing, &writer, true);
+        let recovered = trial
+            .next(stride.min(9), usize::MAX)
+            .crashes("work", &nothing, &writer);
+        // Half of the images are those of recoveries that were interrupted.
+        let share = wanted / 8 / recovered.len().max(1) + 1;
+        for (image, told) in recovered {
+            trial.next(stride, share);
+            trial.interrupted_recovery(&image, told, options);
+        }
         // Every operation fails once, in each of its ways, and the writer goes on.
-        for (kind, halves) in [
-            (ErrorKind::StorageFull, 1),
-            (ErrorKind::Other, 0),
-            (ErrorKind::Other, 2),
-        ] {
+        let rest = (wanted * (round + 1) / segments.len()).saturating_sub(trial.seen.len());
+        let share = rest / 200 + 1;
+        for (kind, halves) in FAILURES {
             for at in 0.. {
-                let failure = Failure { at, kind, halves };
-                let disk = Simulated::failing(&nothing, failure);
+                let disk = Simulated::failing(&nothing, Failure { at, kind, halves });
                 let writer = work(disk, options, &WORK);
-                if trial.is_over() || !writer.disk.has_failed() {
+                if !writer.disk.has_failed() {
                     break;
                 }
-                trial.crashes("errors", &nothing, &writer, false);
+                trial
+                    .next(stride, share)
+                    .crashes("errors", &nothing, &writer);
             }
         }
     }
+    trial
 }
 
 #[test]
 fn every_image_that_a_crash_may_leave_opens_and_holds_what_was_acknowledged() {
-    const SHORT: usize = 2_500;
+    const SHORT: usize = 2_000;
     let wanted = std::env::var("ALTHING_CRASH_IMAGES").ok();
     let wanted = wanted.map(|number| number.parse().expect("a number of images"));
-    let mut trial = match wanted {
-        Some(wanted) => Trial::of(wanted, 1),
-        None => Trial::of(SHORT, 61),
-    };
-    try_all(&mut trial);
+    let (wanted, stride) = wanted.map_or((SHORT, 101), |wanted| (wanted, 1));
+    let trial = try_all(wanted, stride);
     let by_kind: Vec<String> = (trial.tried.iter())
         .map(|((what, kind), count)| format!("{what:>10} {kind:?}: {count}"))
         .collect();
-    println!(
-        "{} distinct images\n{}",
-        trial.seen.len(),
-        by_kind.join("\n")
-    );
-    assert!(
-        trial.is_over(),
-        "only {} images were tried",
-        trial.seen.len()
-    );
+    let tried = trial.seen.len();
+    println!("{tried} distinct images\n{}", by_kind.join("\n"));
+    assert!(tried >= wanted, "only {tried} images were tried");
 }

@@ -407,6 +407,22 @@ fn no_command_answers_from_a_damaged_ledger() {
 }
 
 #[test]
+fn no_command_answers_from_a_ledger_with_a_wrong_seal() {
+    let (world, _, _) = history();
+    fs::write(world.ledger().join("ledger/SHA256SUMS"), "none\n").unwrap();
+    let before = world.fingerprint();
+    for line in ["replay", "log", "node list", "export", "predict record"] {
+        world
+            .run(&format!("{line} --json"))
+            .fails(10, "segment.seal");
+    }
+    let report = world.run("verify --json").exits(10).json();
+    assert_eq!(report["ok"], false);
+    assert_eq!(report["problems"][0]["code"], "segment.seal");
+    assert_eq!(world.fingerprint(), before);
+}
+
+#[test]
 fn a_torn_tail_is_no_fault_and_the_next_writer_sets_it_aside() {
     let (world, _, open) = history();
     let intact = world.bytes();

@@ -286,3 +286,17 @@ fn a_policy_can_refuse_unauthorized_predictions() {
     assert_eq!(answer["recorded"], recorded);
     world.verify();
 }
+
+#[test]
+fn what_the_rules_refuse_is_named_by_its_line() {
+    let world = World::founded();
+    let line = json!({"model": TRIAGE, "model_version": "1", "input": 1}).to_string();
+    let lines = format!("\n{line}\n{line}\n");
+    let ran = world.run_with("predict record --now 2020-01-01T00:00:00Z --json", lines);
+    let answer = ran.fails(2, "clock.behind-head");
+    // The first line is blank.
+    assert_eq!(answer["error"]["line"], 2, "{answer}");
+    assert_eq!(answer["error"]["recorded"], 0);
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("line 2: "), "{message}");
+}

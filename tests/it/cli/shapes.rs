@@ -165,10 +165,16 @@ fn the_stable_answers_keep_their_shape() {
         "verify-torn",
         &world.run(&format!("verify --now {HOUR} --json")).ok(),
     );
+    let repaired = world.path("repaired");
+    let repair = format!("repair --out {repaired} --json");
+    golden("repair", &world.run(&repair).ok());
+    golden("repair-exists", &world.run(&repair).exits(1));
     bytes[300] ^= 1;
     fs::write(world.segment(), &bytes).unwrap();
     golden(
         "verify-broken",
         &world.run(&format!("verify --now {HOUR} --json")).exits(10),
     );
+    let nothing = format!("repair --out {} --json", world.path("nothing"));
+    golden("repair-nothing", &world.run(&nothing).exits(10));
 }
