@@ -9,6 +9,7 @@ pub mod prediction;
 mod projection;
 pub mod proposal;
 pub mod registry;
+mod snapshot;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,9 +27,13 @@ use proposal::{ProposalState, Proposals};
 use registry::Registry;
 
 pub use projection::{PROJECTION_VERSION, StateHash};
+pub use snapshot::{BadRecord, StateReader};
 
 /// Everything that the history says, as of its last entry.
-#[derive(Debug, Clone)]
+///
+/// States are equal where everything in them is, what the state hash leaves out included. The order
+/// of insertion that lists keep is no part of `==`; it is part of the state hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     pub(super) identity: Arc<Identity>,
     pub(super) entries: u64,
