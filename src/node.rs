@@ -3,6 +3,8 @@
 //! What a service embeds. Nobody ever sees a state that the ledger has not acknowledged: where an
 //! append fails, the node returns to what the ledger holds.
 
+pub mod snapshots;
+
 use std::path::Path;
 
 use crate::chain::line::{EncodeError, Head, NewEntry, encode_batch};

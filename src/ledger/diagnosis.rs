@@ -97,9 +97,23 @@ pub fn diagnose<R: Read + Seek>(
     start: &SegmentStart,
     checkpoint: Option<u64>,
 ) -> io::Result<Diagnosis> {
+    diagnose_from(segment, start, 0, checkpoint)
+}
+
+/// As [`diagnose`], but takes the first `known_bytes` of the segment for good without reading them:
+/// they end with the line that `start.tip` names.
+///
+/// # Errors
+/// As [`diagnose`].
+pub fn diagnose_from<R: Read + Seek>(
+    segment: &mut R,
+    start: &SegmentStart,
+    known_bytes: u64,
+    checkpoint: Option<u64>,
+) -> io::Result<Diagnosis> {
     // A writer may be appending: both passes must see the same bytes.
     let length = segment.seek(SeekFrom::End(0))?;
-    let scan = scan(segment, start, length)?;
+    let scan = scan(segment, start, known_bytes, length)?;
     let tip = scan.committed;
     if scan.clean {
         let bytes = scan.keep_bytes;
@@ -137,11 +151,17 @@ struct Scan {
 }
 
 /// Follows the chain as far as it holds.
-fn scan<R: Read + Seek>(segment: &mut R, start: &SegmentStart, length: u64) -> io::Result<Scan> {
-    segment.seek(SeekFrom::Start(0))?;
-    let mut lines = LineReader::new(segment.take(length));
+fn scan<R: Read + Seek>(
+    segment: &mut R,
+    start: &SegmentStart,
+    known_bytes: u64,
+    length: u64,
+) -> io::Result<Scan> {
+    segment.seek(SeekFrom::Start(known_bytes))?;
+    let unknown = segment.take(length.saturating_sub(known_bytes));
+    let mut lines = LineReader::new(unknown).starting_at(known_bytes);
     let mut verifier = ChainVerifier::resume(start.tip);
-    let mut keep_bytes = 0;
+    let mut keep_bytes = known_bytes;
     let clean = loop {
         match lines.next_line() {
             Ok(Some(line)) => {

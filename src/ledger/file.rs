@@ -7,11 +7,13 @@ use super::diagnosis::Diagnosis;
 use super::layout::{Layout, temporary};
 use super::lock::{Wait, WriterLock};
 use super::open::{Examined, OpenError, Segment, check_found, examine};
+use super::prefix::place_of_last_line;
 use super::reader::SegmentReader;
 use super::recovery::{self, Recovery};
 use super::storage::{Disk, Storage, StorageFile, copy, create_dirs};
 use super::{AppendError, Ledger, check_continues, tip_after};
 use crate::chain::line::{EncodedBatch, Head};
+use crate::chain::place::{Place, Prefix};
 use crate::chain::verify::Tip;
 
 /// How a ledger is opened for writing.
@@ -21,6 +23,9 @@ pub struct OpenOptions {
     pub wait: Wait,
     /// The last line known to be covered by a checkpoint: a tail that should hold it is damage.
     pub checkpoint: Option<u64>,
+    /// What is known of the ledger: where it holds this, the lines up to the last of these are not
+    /// read again.
+    pub prefix: Option<Prefix>,
 }
 
 /// The ledger in a directory, open for writing.
@@ -44,6 +49,7 @@ pub struct FileLedger<S: Storage = Disk> {
     /// The active segment, open at its end.
     file: S::File,
     tip: Tip,
+    prefix: Option<Prefix>,
     poisoned: bool,
     _lock: WriterLock,
 }
@@ -64,8 +70,11 @@ impl FileLedger {
     /// # Errors
     /// [`OpenError`].
     pub fn open(dir: &Path, wait: Wait) -> Result<Self, OpenError> {
-        let checkpoint = None;
-        Self::open_on(Disk, dir, OpenOptions { wait, checkpoint })
+        let options = OpenOptions {
+            wait,
+            ..OpenOptions::default()
+        };
+        Self::open_on(Disk, dir, options)
     }
 }
 
@@ -79,7 +88,8 @@ impl<S: Storage> FileLedger<S> {
         create_dirs(&storage, &layout.ledger).map_err(OpenError::io(dir))?;
         let lock = acquire(&layout, wait)?;
         create_first_segment(&storage, &layout).map_err(OpenError::io(dir))?;
-        let found = settle_and_examine(&storage, &layout, None).map_err(OpenError::io(dir))?;
+        let found = settle_and_examine(&storage, &layout, &OpenOptions::default())
+            .map_err(OpenError::io(dir))?;
         match &found.diagnosis {
             Diagnosis::Clean { tip, .. } | Diagnosis::Torn { tip, .. } if tip.head.seq == 0 => {
                 Self::start(storage, layout, lock, found)
@@ -98,8 +108,7 @@ impl<S: Storage> FileLedger<S> {
         let layout = Layout::new(dir);
         check_found(&storage, &layout)?;
         let lock = acquire(&layout, options.wait)?;
-        let found = settle_and_examine(&storage, &layout, options.checkpoint)
-            .map_err(OpenError::io(dir))?;
+        let found = settle_and_examine(&storage, &layout, &options).map_err(OpenError::io(dir))?;
         match &found.diagnosis {
             Diagnosis::Clean { tip, .. } | Diagnosis::Torn { tip, .. } if tip.head.seq == 0 => {
                 let path = dir.to_owned();
@@ -141,6 +150,7 @@ impl<S: Storage> FileLedger<S> {
             active,
             file,
             tip,
+            prefix: found.prefix,
             poisoned: false,
             _lock: lock,
         })
@@ -150,6 +160,24 @@ impl<S: Storage> FileLedger<S> {
     #[must_use]
     pub const fn tip(&self) -> &Tip {
         &self.tip
+    }
+
+    /// What was taken for good at the opening without being read, because the caller knew it.
+    #[must_use]
+    pub const fn prefix(&self) -> Option<&Prefix> {
+        self.prefix.as_ref()
+    }
+
+    /// Where the last acknowledged line stands.
+    ///
+    /// # Errors
+    /// Where it can't be read.
+    pub fn place(&self) -> io::Result<Option<Place>> {
+        place_of_last_line(&self.storage, self.all_segments())
+    }
+
+    fn all_segments(&self) -> impl DoubleEndedIterator<Item = &Segment> + Clone {
+        self.sealed.iter().chain([&self.active])
     }
 
     /// Whether an append failed, so that nothing is taken until
@@ -234,8 +262,14 @@ impl<S: Storage> Ledger for FileLedger<S> {
     fn reader(&self) -> io::Result<Box<dyn Read + '_>> {
         Ok(Box::new(SegmentReader::new(
             &self.storage,
-            self.sealed.iter().chain([&self.active]).collect(),
+            self.all_segments().collect(),
         )))
+    }
+
+    fn reader_from(&self, offset: u64) -> io::Result<Box<dyn Read + '_>> {
+        let mut reader = SegmentReader::new(&self.storage, self.all_segments().collect());
+        reader.skip(offset)?;
+        Ok(Box::new(reader))
     }
 
     fn unrecorded_recoveries(&self) -> io::Result<Vec<Recovery>> {
@@ -270,7 +304,7 @@ fn create_first_segment<S: Storage>(storage: &S, layout: &Layout) -> io::Result<
 fn settle_and_examine<S: Storage>(
     storage: &S,
     layout: &Layout,
-    checkpoint: Option<u64>,
+    options: &OpenOptions,
 ) -> io::Result<Examined> {
     layout.remove_temporaries(storage)?;
     if let Some(last) = layout.segments(storage)?.last() {
@@ -278,7 +312,7 @@ fn settle_and_examine<S: Storage>(
     }
     storage.sync_dir(&layout.ledger)?;
     storage.sync_dir(&layout.dir)?;
-    examine(storage, layout, checkpoint)
+    examine(storage, layout, options.checkpoint, options.prefix.as_ref())
 }
 
 /// Copies the acknowledged part of `segment` to a new, synced file.

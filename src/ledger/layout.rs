@@ -56,7 +56,7 @@ pub(super) fn temporary(path: &Path) -> PathBuf {
     name.into()
 }
 
-fn first_seq(name: &str) -> Option<u64> {
+pub(super) fn first_seq(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".jsonl")?;
     let all_digits = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
     all_digits.then(|| digits.parse().ok()).flatten()

@@ -3,10 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::diagnosis::{Diagnosis, Refusal, SegmentStart, diagnose};
+use super::diagnosis::{Diagnosis, Refusal, SegmentStart, diagnose_from};
 use super::layout::Layout;
 use super::lock::LockError;
+use super::prefix::compare_in;
 use super::storage::Storage;
+use crate::chain::place::Prefix;
 
 /// Why a ledger can't be opened or made.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +105,16 @@ pub(super) struct Examined {
     /// With the lengths of their complete batches.
     pub(super) segments: Vec<Segment>,
     pub(super) diagnosis: Diagnosis,
+    /// What was taken for good without being read.
+    pub(super) prefix: Option<Prefix>,
+}
+
+/// Refuses a directory that holds no ledger.
+///
+/// # Errors
+/// [`OpenError::NotFound`], and where the directory can't be examined.
+pub fn check_exists(dir: &Path) -> Result<(), OpenError> {
+    check_found(&super::storage::Disk, &Layout::new(dir))
 }
 
 /// Refuses a directory that holds no ledger, before anything is touched.
@@ -116,11 +128,19 @@ pub(super) fn check_found<S: Storage>(storage: &S, layout: &Layout) -> Result<()
 }
 
 /// Reads all segments in order without writing anything.
+///
+/// Where the ledger holds `prefix`, the lines up to its last one are taken for good and not read:
+/// damage there is for a verification to find. Where it does not, everything is read.
 pub(super) fn examine<S: Storage>(
     storage: &S,
     layout: &Layout,
     checkpoint: Option<u64>,
+    prefix: Option<&Prefix>,
 ) -> io::Result<Examined> {
+    let prefix = match prefix {
+        Some(known) if compare_in(storage, layout, known)?.is_none() => Some(*known),
+        _ => None,
+    };
     let numbers = layout.segments(storage)?;
     let mut start = SegmentStart::default();
     let mut examined = Examined {
@@ -129,12 +149,27 @@ pub(super) fn examine<S: Storage>(
             tip: start.tip,
             bytes: 0,
         },
+        prefix,
     };
     for (index, first_seq) in numbers.iter().copied().enumerate() {
         let path = layout.segment(first_seq);
         let is_last = index + 1 == numbers.len();
-        let diagnosis = if first_seq == start.tip.head.seq + 1 {
-            let found = diagnose(&mut storage.open(&path)?, &start, checkpoint)?;
+        let known_bytes = match prefix.map(|known| (known.place, known.tip)) {
+            Some((place, _)) if first_seq < place.segment => {
+                let bytes = storage.len(&path)?;
+                start.offset += bytes;
+                examined.segments.push(Segment { path, bytes });
+                continue;
+            }
+            Some((place, tip)) if first_seq == place.segment => {
+                start.tip = tip;
+                place.end
+            }
+            _ => 0,
+        };
+        let diagnosis = if known_bytes > 0 || first_seq == start.tip.head.seq + 1 {
+            let segment = &mut storage.open(&path)?;
+            let found = diagnose_from(segment, &start, known_bytes, checkpoint)?;
             if is_last { found } else { sealed(found) }
         } else {
             Diagnosis::Refused(gap(first_seq, &start))

@@ -1,13 +1,15 @@
 //! Reading a ledger without ever writing to it.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::Path;
 use std::vec;
 
 use super::diagnosis::{Diagnosis, Refusal, Tail};
 use super::layout::Layout;
 use super::open::{OpenError, Segment, check_found, examine};
+use super::prefix::place_of_last_line;
 use super::storage::{Disk, Storage};
+use crate::chain::place::{Place, Prefix};
 
 /// A ledger for readers: takes no lock, writes nothing, and works beside a writer.
 ///
@@ -17,6 +19,7 @@ pub struct LedgerReader<S: Storage = Disk> {
     storage: S,
     segments: Vec<Segment>,
     diagnosis: Diagnosis,
+    prefix: Option<Prefix>,
 }
 
 impl LedgerReader {
@@ -28,6 +31,15 @@ impl LedgerReader {
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
         Self::open_on(Disk, dir)
     }
+
+    /// As [`open`](Self::open), and reads nothing of `prefix` but its last line, if the ledger
+    /// holds it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_behind(dir: &Path, prefix: Option<&Prefix>) -> Result<Self, OpenError> {
+        Self::open_behind_on(Disk, dir, prefix)
+    }
 }
 
 impl<S: Storage> LedgerReader<S> {
@@ -36,9 +48,21 @@ impl<S: Storage> LedgerReader<S> {
     /// # Errors
     /// As [`open`](LedgerReader::open).
     pub fn open_on(storage: S, dir: &Path) -> Result<Self, OpenError> {
+        Self::open_behind_on(storage, dir, None)
+    }
+
+    /// As [`open_behind`](LedgerReader::open_behind), of a given storage.
+    ///
+    /// # Errors
+    /// As [`open`](LedgerReader::open).
+    pub fn open_behind_on(
+        storage: S,
+        dir: &Path,
+        prefix: Option<&Prefix>,
+    ) -> Result<Self, OpenError> {
         let layout = Layout::new(dir);
         check_found(&storage, &layout)?;
-        let examined = examine(&storage, &layout, None).map_err(OpenError::io(dir))?;
+        let examined = examine(&storage, &layout, None, prefix).map_err(OpenError::io(dir))?;
         match &examined.diagnosis {
             Diagnosis::Clean { tip, .. } | Diagnosis::Torn { tip, .. } if tip.head.seq == 0 => {
                 let path = dir.to_owned();
@@ -48,6 +72,7 @@ impl<S: Storage> LedgerReader<S> {
                 storage,
                 segments: examined.segments,
                 diagnosis: examined.diagnosis,
+                prefix: examined.prefix,
             }),
         }
     }
@@ -76,11 +101,35 @@ impl<S: Storage> LedgerReader<S> {
         }
     }
 
+    /// What was taken for good without being read, because the caller knew it.
+    #[must_use]
+    pub const fn prefix(&self) -> Option<&Prefix> {
+        self.prefix.as_ref()
+    }
+
+    /// Where the last line of the last complete batch stands.
+    ///
+    /// # Errors
+    /// Where the ledger can't be read.
+    pub fn place(&self) -> io::Result<Option<Place>> {
+        place_of_last_line(&self.storage, self.segments.iter())
+    }
+
     /// The raw bytes from the first line: complete batches only, but all bytes of a damaged
     /// ledger, so that a verifier meets the damage itself.
     #[must_use]
     pub fn reader(&self) -> SegmentReader<'_, S> {
         SegmentReader::new(&self.storage, self.segments.iter().collect())
+    }
+
+    /// As [`reader`](Self::reader), from a place behind the first byte on.
+    ///
+    /// # Errors
+    /// Where the ledger can't be read.
+    pub fn reader_from(&self, offset: u64) -> io::Result<SegmentReader<'_, S>> {
+        let mut reader = self.reader();
+        reader.skip(offset)?;
+        Ok(reader)
     }
 }
 
@@ -102,6 +151,21 @@ impl<'a, S: Storage> SegmentReader<'a, S> {
             current: None,
             left: 0,
         }
+    }
+
+    /// Leaves out the next `bytes` bytes without reading them.
+    pub(super) fn skip(&mut self, mut bytes: u64) -> io::Result<()> {
+        while bytes > 0 && self.advance()? {
+            let skipped = bytes.min(self.left);
+            if let Some(file) = &mut self.current {
+                file.seek(SeekFrom::Current(
+                    i64::try_from(skipped).unwrap_or(i64::MAX),
+                ))?;
+            }
+            self.left -= skipped;
+            bytes -= skipped;
+        }
+        Ok(())
     }
 
     /// Opens segments until one has bytes to give; false at the end of the last.

@@ -127,6 +127,12 @@ impl Header {
         }
     }
 
+    /// The version of the form.
+    #[must_use]
+    pub const fn format(&self) -> u64 {
+        self.snapshot
+    }
+
     /// The lines that the snapshot stands for.
     #[must_use]
     pub const fn prefix(&self) -> Prefix {

@@ -72,6 +72,7 @@ fn dir_with(bytes: &[u8]) -> TempDir {
 const AT_ONCE: OpenOptions = OpenOptions {
     wait: Wait::No,
     checkpoint: None,
+    prefix: None,
 };
 
 /// Opens without waiting for the disk.
