@@ -29,6 +29,7 @@ mod provenance;
 mod refusals;
 mod replaying;
 mod rules;
+mod snapshot_files;
 mod snapshots;
 mod specification;
 mod tally;

@@ -3,6 +3,7 @@
 mod damage;
 mod faults;
 mod file;
+mod snapshots;
 mod suite;
 mod torn;
 
