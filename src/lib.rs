@@ -16,6 +16,7 @@
 //! | [`replay`] | from a history to the state, strictly | `governance`, `chain` |
 //! | [`identity`] | ML-DSA keys, key files, the signing journal | `governance`'s values |
 //! | [`ledger`] | where lines are kept: memory, durable files | `chain` |
+//! | [`state_dir`] | what a user's programs remember | `identity` |
 //! | [`node`] | decide → append → evolve: the one writer | all of the above |
 //!
 //! The first three are pure: no clock, no chance, no files, no threads, no floating-point numbers,
@@ -120,6 +121,7 @@ pub mod identity;
 pub mod ledger;
 pub mod node;
 pub mod replay;
+pub mod state_dir;
 #[cfg(test)]
 mod test_support;
 #[cfg(feature = "testing")]

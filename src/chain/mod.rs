@@ -6,4 +6,5 @@
 pub mod line;
 pub mod lines;
 pub mod merkle;
+pub mod place;
 pub mod verify;

@@ -44,6 +44,13 @@ pub struct Global {
     /// The directory of your keys. [default: althing/keys in the user's data directory]
     #[arg(long, global = true, env = "ALTHING_KEYS", value_name = "DIR")]
     pub keys: Option<PathBuf>,
+    /// The directory of what is remembered between runs. [default: althing in the user's state
+    /// directory]
+    #[arg(long, global = true, env = "ALTHING_STATE", value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Use no snapshot, and take none by itself.
+    #[arg(long, global = true)]
+    pub no_snapshot: bool,
     /// Print JSON instead of text.
     #[arg(long, global = true)]
     pub json: bool,
@@ -131,6 +138,9 @@ pub enum Command {
     Repair(commands::repair::Repair),
     /// Rebuild the state from the history.
     Replay(commands::replay::Replay),
+    /// Keep the state beside the ledger, so that commands start faster.
+    #[command(subcommand, after_long_help = help!("  althing snapshot create\n  althing snapshot inspect"))]
+    Snapshot(commands::snapshot::SnapshotCommand),
     /// Show the policy in force, or a template.
     #[command(subcommand, after_long_help = help!("  althing policy show\n  althing policy template > policy.json"))]
     Policy(commands::policy::PolicyCommand),

@@ -24,7 +24,9 @@ use crate::governance::time::Timestamp;
 use crate::identity::{KeyStore, MlDsaVerifier, SigningJournal, SigningKey};
 use crate::ledger::{FileLedger, LedgerReader, Wait};
 use crate::node::Node;
-use crate::replay::{Replay, Replayed, replay};
+use crate::node::snapshots::{Ignored, Snapshots};
+use crate::replay::{Replay, Replayed, Snapshot, replay};
+use crate::state_dir::StateDir;
 
 /// The surroundings of one command.
 pub struct Session {
@@ -119,9 +121,63 @@ impl Session {
 
     /// Opens the ledger for writing.
     pub fn open_node(&self) -> Result<Node<FileLedger>, Failure> {
-        let node = Node::open_dir(self.ledger_dir(), self.wait())?;
-        self.say_what_was_read(node.state());
-        Ok(node)
+        let Some(snapshots) = self.snapshots() else {
+            let node = Node::open_dir(self.ledger_dir(), self.wait())?;
+            self.say_what_was_read(node.state(), None);
+            return Ok(node);
+        };
+        let opened = snapshots.open_node(self.wait())?;
+        self.warn_of(&opened.ignored);
+        self.say_what_was_read(opened.value.state(), opened.from);
+        Ok(opened.value)
+    }
+
+    /// Ends a command that wrote, after its report: takes a snapshot where one is due. The ledger
+    /// has acknowledged everything by then, so that a failure here is a warning.
+    pub fn close(&self, node: &Node<FileLedger>) {
+        let Some(snapshots) = self.snapshots() else {
+            return;
+        };
+        if let Err(error) = snapshots.take_at_close(node) {
+            let error = escaped(&error.to_string());
+            self.warn(&format!("no snapshot was taken: {error} [snapshot.failed]"));
+        }
+    }
+
+    /// The snapshots of the ledger; `None` where the user wants none, or has no place for a key.
+    fn snapshots(&self) -> Option<Snapshots> {
+        if self.global.no_snapshot {
+            return None;
+        }
+        self.snapshots_anyway().ok()
+    }
+
+    /// The snapshots of the ledger, even where commands are not to use any.
+    pub fn snapshots_anyway(&self) -> Result<Snapshots, Failure> {
+        let dir = match &self.global.state {
+            Some(dir) => dir.clone(),
+            None => default_state_dir()?,
+        };
+        Ok(Snapshots::new(self.ledger_dir(), StateDir::new(dir)))
+    }
+
+    /// A snapshot that can't be used is no failure: the history says the same.
+    fn warn_of(&self, ignored: &[Ignored]) {
+        for snapshot in ignored {
+            self.warn(&format!(
+                "the snapshot {} is ignored: {} [snapshot.ignored, {}]",
+                escaped(&snapshot.path.display().to_string()),
+                escaped(&snapshot.reason.to_string()),
+                snapshot.reason.code(),
+            ));
+        }
+    }
+
+    fn warn(&self, text: &str) {
+        if !self.global.quiet {
+            // A warning that nobody can read is lost.
+            let _ = writeln!(io::stderr(), "warning: {text}");
+        }
     }
 
     /// Opens the ledger for reading.
@@ -131,34 +187,41 @@ impl Session {
 
     /// Opens the ledger for reading, if its whole chain is intact.
     pub fn open_intact_reader(&self) -> Result<LedgerReader, Failure> {
-        let reader = self.open_reader()?;
-        check_intact(&reader)?;
-        Ok(reader)
+        intact(self.open_reader()?)
     }
 
     /// Replays the ledger without writing to it.
     pub fn read(&self) -> Result<Replayed, Failure> {
-        let replayed = self.replay_with(&MlDsaVerifier)?;
-        self.say_what_was_read(&replayed.state);
-        Ok(replayed)
+        let Some(snapshots) = self.snapshots() else {
+            let replayed = self.replay_with(&MlDsaVerifier)?;
+            self.say_what_was_read(&replayed.state, None);
+            return Ok(replayed);
+        };
+        let opened = snapshots.replay()?;
+        self.warn_of(&opened.ignored);
+        self.say_what_was_read(&opened.value.state, opened.from);
+        Ok(opened.value)
     }
 
-    /// Replays the ledger with a verifier of signatures.
+    /// Replays the ledger from its first line, with a verifier of signatures.
     pub fn replay_with(&self, verifier: &dyn SignatureVerifier) -> Result<Replayed, Failure> {
         let reader = self.open_reader()?;
         // A replay says more of what it finds itself, but it does not see the seals.
         let replayed = replay(reader.reader(), verifier)?;
-        check_intact(&reader)?;
+        intact(reader)?;
         Ok(replayed)
     }
 
-    fn say_what_was_read(&self, state: &State) {
+    fn say_what_was_read(&self, state: &State, from: Option<u64>) {
         if self.global.verbose {
             // A note that nobody can read is lost.
             let _ = writeln!(
                 io::stderr(),
-                "replayed {} entries of ledger {} in {}",
-                state.entries(),
+                "replayed {} entries{} of ledger {} in {}",
+                state.entries() - from.unwrap_or(0),
+                from.map_or_else(String::new, |seq| format!(
+                    " behind the snapshot of entry {seq}"
+                )),
                 state.ledger(),
                 escaped(&self.ledger_dir().display().to_string())
             );
@@ -198,12 +261,36 @@ impl Session {
         Ok(Moment { state, head, at })
     }
 
+    /// The newest usable snapshot, unless it lies behind `at`.
+    fn snapshot_before(&self, at: At) -> Option<Snapshot> {
+        let found = self.snapshots()?.find(&MlDsaVerifier);
+        self.warn_of(&found.ignored);
+        let (snapshot, _) = found.snapshot?;
+        let is_before = match at {
+            At::Seq(seq) => snapshot.header().seq <= seq,
+            At::Time(time) => snapshot.header().timestamp <= time,
+        };
+        is_before.then_some(snapshot)
+    }
+
     fn read_up_to(&self, at: At) -> Result<(State, Digest), Failure> {
-        let reader = self.open_intact_reader()?;
-        let mut lines = LineReader::new(reader.reader());
+        let snapshot = self.snapshot_before(at);
+        let prefix = snapshot.as_ref().map(|it| it.header().prefix());
+        let reader = LedgerReader::open_behind(self.ledger_dir(), prefix.as_ref())?;
+        let reader = intact(reader)?;
+        let snapshot = snapshot.filter(|_| reader.prefix() == prefix.as_ref());
+        let place = snapshot.as_ref().map(|it| it.header().place.offset());
         let verifier = MlDsaVerifier;
-        let mut replay = Replay::new(&verifier);
-        let mut head = Head::GENESIS;
+        let mut head = prefix
+            .filter(|_| snapshot.is_some())
+            .map_or(Head::GENESIS, |it| it.tip.head);
+        let mut replay = match snapshot {
+            Some(snapshot) => Replay::resume(&verifier, snapshot),
+            None => Replay::new(&verifier),
+        };
+        let from = place.unwrap_or(0);
+        let rest = reader.reader_behind(from);
+        let mut lines = LineReader::new(rest).starting_at(from);
         loop {
             let line = lines.next_line().map_err(|error| {
                 Failure::new(Exit::ChainBroken, error.code(), error.to_string())
@@ -323,14 +410,25 @@ impl Signer {
     }
 }
 
-fn check_intact(reader: &LedgerReader) -> Result<(), Failure> {
-    let Some(refusal) = reader.refusal() else {
-        return Ok(());
-    };
-    Err(
-        Failure::new(Exit::ChainBroken, refusal.code, refusal.to_string())
-            .hint("`althing verify` lists everything that is wrong"),
-    )
+/// A reader, if nothing that it looked at is damaged.
+fn intact(reader: LedgerReader) -> Result<LedgerReader, Failure> {
+    match reader.refusal() {
+        None => Ok(reader),
+        Some(refusal) => Err(
+            Failure::new(Exit::ChainBroken, refusal.code, refusal.to_string())
+                .hint("`althing verify` lists everything that is wrong"),
+        ),
+    }
+}
+
+fn default_state_dir() -> Result<PathBuf, Failure> {
+    let strategy = etcetera::choose_base_strategy().map_err(|error| {
+        Failure::new(Exit::Failure, "state.no-home", error.to_string())
+            .hint("name a state directory with --state DIR")
+    })?;
+    // Not every system has a directory for state.
+    let base = strategy.state_dir().unwrap_or_else(|| strategy.data_dir());
+    Ok(base.join("althing"))
 }
 
 fn default_key_dir() -> Result<PathBuf, Failure> {

@@ -1,6 +1,7 @@
 //! What holds of every state, whatever led to it.
 //!
-//! Nothing at run time depends on these checks; tests and simulations make them after every event.
+//! No rule depends on these checks. Tests and simulations make them after every event, and a state
+//! that is read from a snapshot must pass them.
 //! Each restates a promise from the parts of the state, apart from the code that keeps it.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -8,7 +8,7 @@ use super::policy::Rule;
 use super::weight::{Fraction, TotalWeight, Weight};
 
 /// Where one member of an electorate stands on a proposal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// Has not voted and still may.

@@ -15,7 +15,7 @@ mod export;
 mod journal;
 mod keystore;
 mod pem;
-mod private_files;
+pub(crate) mod private_files;
 mod pseudonym;
 mod signing_key;
 mod verifier;

@@ -2,13 +2,13 @@
 
 use std::io;
 
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 
 use super::diagnosis::Diagnosis;
 use super::layout::Layout;
 use super::open::{Examined, OpenError, Segment};
 use super::recovery;
-use super::seals::{Seals, digest};
+use super::seals::{Seals, digest, hash_of};
 use super::storage::{Storage, StorageFile as _};
 use crate::chain::verify::Tip;
 use crate::governance::digest::Digest;
@@ -21,8 +21,8 @@ pub(super) struct Contents<S: Storage> {
     pub(super) active: Segment,
     /// The active segment, open at its end.
     pub(super) file: S::File,
-    /// The hash of the active segment so far.
-    pub(super) hash: Sha256,
+    /// The hash of the active segment so far; `None` where its beginning was not read.
+    pub(super) hash: Option<Sha256>,
     pub(super) tip: Tip,
     /// Whether starting another segment was begun and not completed.
     pub(super) is_rolling: bool,
@@ -98,7 +98,13 @@ impl<S: Storage> Contents<S> {
         self.is_rolling = true;
         self.file.sync()?;
         let mut seals = self.seals.clone();
-        if seals.add(self.active.first_seq, digest(&self.hash)) {
+        let hash = match self.hash.take() {
+            Some(hash) => hash,
+            None => hash_of(storage, &self.active.path, self.active.bytes)?,
+        };
+        let is_new = seals.add(self.active.first_seq, digest(&hash));
+        self.hash = Some(hash);
+        if is_new {
             seals.write(storage, layout)?;
         }
         let first_seq = self.tip.head.seq.saturating_add(1);
@@ -117,7 +123,7 @@ impl<S: Storage> Contents<S> {
         self.sealed.push(std::mem::replace(&mut self.active, next));
         self.seals = seals;
         self.file = file;
-        self.hash = Sha256::default();
+        self.hash = Some(Sha256::new());
         self.is_rolling = false;
         Ok(())
     }

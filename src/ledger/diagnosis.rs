@@ -112,20 +112,26 @@ pub fn diagnose<R: Read + Seek>(
     start: &SegmentStart,
     checkpoint: Option<u64>,
 ) -> io::Result<Diagnosis> {
-    let mut known = Known {
-        bytes: 0,
-        hash: Sha256::new(),
-    };
-    diagnose_behind(segment, &mut known, start, checkpoint)
+    diagnose_behind(segment, &mut Known::nothing(), start, checkpoint)
 }
 
 /// What is known of a segment already: its first bytes, which end a batch.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Known {
     /// How many they are.
     pub(super) bytes: u64,
-    /// What they hash to so far.
-    pub(super) hash: Sha256,
+    /// What they hash to so far; `None` where they were taken for good without being read.
+    pub(super) hash: Option<Sha256>,
+}
+
+impl Known {
+    /// A segment of which nothing is known.
+    pub(super) fn nothing() -> Self {
+        Self {
+            bytes: 0,
+            hash: Some(Sha256::new()),
+        }
+    }
 }
 
 /// As [`diagnose`], but reads only what stands behind the part that is `known`, and extends that by
@@ -167,8 +173,8 @@ struct Scan {
     /// Where the last complete batch ends in the segment.
     keep_bytes: u64,
     committed: Tip,
-    /// The hash of the segment up to there.
-    hash: Sha256,
+    /// The hash of the segment up to there, where its beginning was read.
+    hash: Option<Sha256>,
     clean: bool,
 }
 
@@ -195,8 +201,10 @@ fn scan<R: Read + Seek>(
                 if line.ending != Ending::LineFeed || verifier.read(line.bytes).is_err() {
                     break false;
                 }
-                hash.update(line.bytes);
-                hash.update(b"\n");
+                if let Some(hash) = &mut hash {
+                    hash.update(line.bytes);
+                    hash.update(b"\n");
+                }
                 if verifier.batch_complete() {
                     keep_bytes = line.end();
                     committed_hash.clone_from(&hash);

@@ -9,12 +9,14 @@ use super::contents::Contents;
 use super::diagnosis::{Diagnosis, Known, SegmentStart};
 use super::layout::{Layout, temporary};
 use super::lock::Wait;
-use super::open::{Examined, OpenError, Position, Segment, check_found, examine};
+use super::open::{Examined, OpenError, Position, Segment, check_found, examine, examine_behind};
+use super::prefix::place_of_last_line;
 use super::reader::SegmentReader;
 use super::recovery::{self, Recovery};
 use super::storage::{Disk, Storage, StorageFile, copy, create_dirs};
 use super::{AppendError, Appended, Ledger, check_continues, tip_after};
 use crate::chain::line::{EncodedBatch, Head};
+use crate::chain::place::{Place, Prefix};
 use crate::chain::verify::Tip;
 
 /// How a ledger is opened for writing.
@@ -24,6 +26,9 @@ pub struct OpenOptions {
     pub wait: Wait,
     /// The last line known to be covered by a checkpoint: a tail that should hold it is damage.
     pub checkpoint: Option<u64>,
+    /// What is known of the ledger: where it holds this, the lines up to the last of these are not
+    /// read again.
+    pub prefix: Option<Prefix>,
     /// How many bytes a segment holds at most, unless a single batch is longer.
     pub segment_bytes: u64,
 }
@@ -38,6 +43,7 @@ impl Default for OpenOptions {
         Self {
             wait: Wait::default(),
             checkpoint: None,
+            prefix: None,
             segment_bytes: Self::SEGMENT_BYTES,
         }
     }
@@ -61,6 +67,7 @@ pub struct FileLedger<S: Storage = Disk> {
     layout: Layout,
     segment_bytes: u64,
     contents: Contents<S>,
+    prefix: Option<Prefix>,
     poisoned: bool,
     /// `None` while the ledger is released to others.
     lock: Option<S::Lock>,
@@ -110,7 +117,7 @@ impl<S: Storage> FileLedger<S> {
         }
         let lock = acquire(&storage, &layout, options.wait)?;
         create_first_segment(&storage, &layout).map_err(OpenError::io(dir))?;
-        let found = settle_and_examine(&storage, &layout, None, Position::beginning())
+        let found = settle_and_examine(&storage, &layout, &OpenOptions::default())
             .map_err(OpenError::io(dir))?;
         match &found.diagnosis {
             Diagnosis::Clean { tip, .. } | Diagnosis::Torn { tip, .. } if tip.head.seq == 0 => {
@@ -130,9 +137,7 @@ impl<S: Storage> FileLedger<S> {
         let layout = Layout::new(dir);
         check_found(&storage, &layout)?;
         let lock = acquire(&storage, &layout, options.wait)?;
-        let found =
-            settle_and_examine(&storage, &layout, options.checkpoint, Position::beginning())
-                .map_err(OpenError::io(dir))?;
+        let found = settle_and_examine(&storage, &layout, &options).map_err(OpenError::io(dir))?;
         match &found.diagnosis {
             Diagnosis::Clean { tip, .. } | Diagnosis::Torn { tip, .. } if tip.head.seq == 0 => {
                 let path = dir.to_owned();
@@ -149,12 +154,14 @@ impl<S: Storage> FileLedger<S> {
         options: OpenOptions,
         found: Examined,
     ) -> Result<Self, OpenError> {
+        let prefix = found.prefix;
         let contents = Contents::adopt(&storage, &layout, Vec::new(), found)?;
         Ok(Self {
             storage,
             layout,
             segment_bytes: options.segment_bytes,
             contents,
+            prefix,
             poisoned: false,
             lock: Some(lock),
         })
@@ -176,6 +183,20 @@ impl<S: Storage> FileLedger<S> {
     #[must_use]
     pub fn reader_behind(&self, bytes: u64) -> SegmentReader<'_, S> {
         SegmentReader::behind(&self.storage, self.contents.segments(), bytes)
+    }
+
+    /// What was taken for good at the opening without being read, because the caller knew it.
+    #[must_use]
+    pub const fn prefix(&self) -> Option<&Prefix> {
+        self.prefix.as_ref()
+    }
+
+    /// Where the last acknowledged line stands.
+    ///
+    /// # Errors
+    /// Where it can't be read.
+    pub fn place(&self) -> io::Result<Option<Place>> {
+        place_of_last_line(&self.storage, self.contents.segments())
     }
 
     /// Whether an append failed, so that nothing is taken until
@@ -203,7 +224,8 @@ impl<S: Storage> FileLedger<S> {
         if is_as_left {
             return examine(&self.storage, &self.layout, None, position);
         }
-        settle_and_examine(&self.storage, &self.layout, None, position)
+        settle(&self.storage, &self.layout)?;
+        examine(&self.storage, &self.layout, None, position)
     }
 
     /// After a failed append, puts a new file with all acknowledged batches in the segment's place.
@@ -290,13 +312,19 @@ impl<S: Storage> Ledger for FileLedger<S> {
             return Err(error);
         }
         self.contents.active.bytes += batch.bytes().len() as u64;
-        self.contents.hash.update(batch.bytes());
+        if let Some(hash) = &mut self.contents.hash {
+            hash.update(batch.bytes());
+        }
         self.contents.tip = tip_after(batch);
         Ok(())
     }
 
     fn reader(&self) -> io::Result<Box<dyn Read + '_>> {
         Ok(Box::new(self.reader_behind(0)))
+    }
+
+    fn reader_from(&self, offset: u64) -> io::Result<Box<dyn Read + '_>> {
+        Ok(Box::new(self.reader_behind(offset)))
     }
 
     fn unrecorded_recoveries(&self) -> io::Result<Vec<Recovery>> {
@@ -367,16 +395,20 @@ fn create_first_segment<S: Storage>(storage: &S, layout: &Layout) -> io::Result<
 fn settle_and_examine<S: Storage>(
     storage: &S,
     layout: &Layout,
-    checkpoint: Option<u64>,
-    from: Position,
+    options: &OpenOptions,
 ) -> io::Result<Examined> {
+    settle(storage, layout)?;
+    examine_behind(storage, layout, options.checkpoint, options.prefix.as_ref())
+}
+
+/// Makes durable what only the page cache may hold.
+fn settle<S: Storage>(storage: &S, layout: &Layout) -> io::Result<()> {
     layout.remove_temporaries(storage)?;
     if let Some(last) = layout.segments(storage)?.last() {
         storage.open_append(&layout.segment(*last))?.sync()?;
     }
     storage.sync_dir(&layout.ledger)?;
-    storage.sync_dir(&layout.dir)?;
-    examine(storage, layout, checkpoint, from)
+    storage.sync_dir(&layout.dir)
 }
 
 /// Copies the acknowledged part of `segment` to a new, synced file.

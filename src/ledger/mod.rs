@@ -18,9 +18,11 @@ mod layout;
 pub mod lock;
 pub mod memory;
 mod open;
+pub mod prefix;
 pub mod reader;
 pub mod recovery;
 mod seals;
+pub mod snapshots;
 pub mod storage;
 mod tail;
 
@@ -43,9 +45,10 @@ pub use diagnosis::{Diagnosis, Refusal, SegmentStart, Tail, diagnose};
 pub use file::{FileLedger, OpenOptions};
 pub use lock::Wait;
 pub use memory::MemoryLedger;
-pub use open::OpenError;
+pub use open::{OpenError, check_exists};
 pub use reader::LedgerReader;
 pub use recovery::Recovery;
+pub use snapshots::{SnapshotFile, SnapshotFiles, SnapshotKey};
 
 /// A chain of batches that can be appended to and read from its first line.
 pub trait Ledger {
@@ -63,6 +66,17 @@ pub trait Ledger {
     /// # Errors
     /// Where the bytes can't be read.
     fn reader(&self) -> io::Result<Box<dyn Read + '_>>;
+
+    /// The raw bytes of all acknowledged batches from `offset` on, which counts from the ledger's
+    /// first byte.
+    ///
+    /// # Errors
+    /// Where the bytes can't be read.
+    fn reader_from(&self, offset: u64) -> io::Result<Box<dyn Read + '_>> {
+        let mut reader = self.reader()?;
+        io::copy(&mut reader.as_mut().take(offset), &mut io::sink())?;
+        Ok(reader)
+    }
 
     /// The recoveries from crashes that no event in the ledger records yet, this opening's and those
     /// of earlier ones. None where nothing survives a crash.

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use super::diagnosis::{Diagnosis, Known, Refusal, SegmentStart, Tail, diagnose_behind};
 use super::layout::Layout;
 use super::lock::LockError;
-use super::seals::{SealError, Seals, digest};
+use super::prefix::compare_in;
+use super::seals::{SealError, Seals, digest, hash_of};
 use super::storage::Storage;
+use crate::chain::place::Prefix;
 use crate::governance::digest::Digest;
 
 /// Why a ledger can't be opened or made.
@@ -116,8 +118,23 @@ impl Position {
     pub(super) fn beginning() -> Self {
         Self {
             first_seq: 1,
-            known: Known::default(),
+            known: Known::nothing(),
             start: SegmentStart::default(),
+        }
+    }
+
+    /// A prefix that the ledger holds is taken for good.
+    const fn behind(prefix: &Prefix) -> Self {
+        Self {
+            first_seq: prefix.place.segment,
+            known: Known {
+                bytes: prefix.place.end,
+                hash: None,
+            },
+            start: SegmentStart {
+                tip: prefix.tip,
+                offset: prefix.place.before,
+            },
         }
     }
 }
@@ -134,6 +151,16 @@ pub(super) struct Examined {
     pub(super) seals: Seals,
     /// The hashes of the segments that others follow.
     pub(super) hashes: Vec<(u64, Digest)>,
+    /// What was taken for good without being read.
+    pub(super) prefix: Option<Prefix>,
+}
+
+/// Refuses a directory that holds no ledger.
+///
+/// # Errors
+/// [`OpenError::NotFound`], and where the directory can't be examined.
+pub fn check_exists(dir: &Path) -> Result<(), OpenError> {
+    check_found(&super::storage::Disk, &Layout::new(dir))
 }
 
 /// Refuses a directory that holds no ledger, before anything is touched.
@@ -144,6 +171,44 @@ pub(super) fn check_found<S: Storage>(storage: &S, layout: &Layout) -> Result<()
         Ok(false) => Err(OpenError::NotFound { path }),
         Err(source) => Err(OpenError::Io { path, source }),
     }
+}
+
+/// Reads all segments in order without writing anything.
+///
+/// Where the ledger holds `prefix`, the lines up to its last one are taken for good and not read:
+/// damage there is for a verification to find. Where it does not, everything is read.
+pub(super) fn examine_behind<S: Storage>(
+    storage: &S,
+    layout: &Layout,
+    checkpoint: Option<u64>,
+    prefix: Option<&Prefix>,
+) -> io::Result<Examined> {
+    let held = match prefix {
+        Some(known) if compare_in(storage, layout, known)?.is_none() => known,
+        _ => return examine(storage, layout, checkpoint, Position::beginning()),
+    };
+    let mut examined = examine(storage, layout, checkpoint, Position::behind(held))?;
+    let mut segments = Vec::new();
+    for first_seq in layout.segments(storage)? {
+        if first_seq >= held.place.segment {
+            break;
+        }
+        let path = layout.segment(first_seq);
+        let bytes = storage.len(&path)?;
+        if examined.seals.of(first_seq).is_none() {
+            let hash = hash_of(storage, &path, bytes)?;
+            examined.hashes.push((first_seq, digest(&hash)));
+        }
+        segments.push(Segment {
+            first_seq,
+            path,
+            bytes,
+        });
+    }
+    segments.append(&mut examined.segments);
+    examined.segments = segments;
+    examined.prefix = Some(*held);
+    Ok(examined)
 }
 
 /// Reads all segments from `from` on, in order, without writing anything.
@@ -194,6 +259,7 @@ pub(super) fn examine<S: Storage>(
         end: walk.position,
         hashes: walk.hashes,
         seals: seals.unwrap_or(Seals::EMPTY),
+        prefix: None,
     })
 }
 
@@ -228,10 +294,11 @@ impl<S: Storage> Walk<'_, S> {
         }
         if !is_first {
             self.position.start.offset += self.position.known.bytes;
-            self.position.known = Known::default();
+            self.position.known = Known::nothing();
             self.position.first_seq = first_seq;
         }
-        let mut file = self.storage.open(&self.layout.segment(first_seq))?;
+        let path = self.layout.segment(first_seq);
+        let mut file = self.storage.open(&path)?;
         let Position { known, start, .. } = &mut self.position;
         let mut diagnosis = diagnose_behind(&mut file, known, start, self.checkpoint)?;
         let seal = self.seals.of(first_seq);
@@ -245,7 +312,14 @@ impl<S: Storage> Walk<'_, S> {
             return Ok(diagnosis);
         };
         self.position.start.tip = *tip;
-        let hash = digest(&self.position.known.hash);
+        if is_last && seal.is_none() {
+            return Ok(diagnosis);
+        }
+        // A seal is checked against the whole segment, also where its beginning is known.
+        let hash = match &self.position.known.hash {
+            Some(hash) => digest(hash),
+            None => digest(&hash_of(self.storage, &path, self.position.known.bytes)?),
+        };
         if !is_last {
             self.hashes.push((first_seq, hash));
         }

@@ -6,8 +6,10 @@ use std::vec;
 
 use super::diagnosis::{Diagnosis, Refusal, Tail};
 use super::layout::Layout;
-use super::open::{OpenError, Position, Segment, check_found, examine};
+use super::open::{OpenError, Segment, check_found, examine_behind};
+use super::prefix::place_of_last_line;
 use super::storage::{Disk, Storage};
+use crate::chain::place::{Place, Prefix};
 
 /// A ledger for readers: takes no lock, writes nothing, and works beside a writer.
 ///
@@ -17,6 +19,7 @@ pub struct LedgerReader<S: Storage = Disk> {
     storage: S,
     segments: Vec<Segment>,
     diagnosis: Diagnosis,
+    prefix: Option<Prefix>,
 }
 
 impl LedgerReader {
@@ -28,6 +31,15 @@ impl LedgerReader {
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
         Self::open_on(Disk, dir)
     }
+
+    /// As [`open`](Self::open), and reads nothing of `prefix` but its last line, if the ledger
+    /// holds it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_behind(dir: &Path, prefix: Option<&Prefix>) -> Result<Self, OpenError> {
+        Self::open_behind_on(Disk, dir, prefix)
+    }
 }
 
 impl<S: Storage> LedgerReader<S> {
@@ -36,10 +48,22 @@ impl<S: Storage> LedgerReader<S> {
     /// # Errors
     /// As [`open`](LedgerReader::open).
     pub fn open_on(storage: S, dir: &Path) -> Result<Self, OpenError> {
+        Self::open_behind_on(storage, dir, None)
+    }
+
+    /// As [`open_behind`](LedgerReader::open_behind), of a given storage.
+    ///
+    /// # Errors
+    /// As [`open`](LedgerReader::open).
+    pub fn open_behind_on(
+        storage: S,
+        dir: &Path,
+        prefix: Option<&Prefix>,
+    ) -> Result<Self, OpenError> {
         let layout = Layout::new(dir);
         check_found(&storage, &layout)?;
         let examined =
-            examine(&storage, &layout, None, Position::beginning()).map_err(OpenError::io(dir))?;
+            examine_behind(&storage, &layout, None, prefix).map_err(OpenError::io(dir))?;
         match &examined.diagnosis {
             Diagnosis::Clean { tip, .. } | Diagnosis::Torn { tip, .. } if tip.head.seq == 0 => {
                 let path = dir.to_owned();
@@ -49,6 +73,7 @@ impl<S: Storage> LedgerReader<S> {
                 storage,
                 segments: examined.segments,
                 diagnosis: examined.diagnosis,
+                prefix: examined.prefix,
             }),
         }
     }
@@ -75,6 +100,20 @@ impl<S: Storage> LedgerReader<S> {
             Diagnosis::Refused(refusal) => Some(refusal),
             _ => None,
         }
+    }
+
+    /// What was taken for good without being read, because the caller knew it.
+    #[must_use]
+    pub const fn prefix(&self) -> Option<&Prefix> {
+        self.prefix.as_ref()
+    }
+
+    /// Where the last line of the last complete batch stands.
+    ///
+    /// # Errors
+    /// Where the ledger can't be read.
+    pub fn place(&self) -> io::Result<Option<Place>> {
+        place_of_last_line(&self.storage, &self.segments)
     }
 
     /// The raw bytes from the first line: complete batches only, but all bytes of a damaged

@@ -4,6 +4,7 @@
 //! file is always replaced as a whole.
 
 use std::io::{self, Read as _};
+use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
@@ -108,6 +109,20 @@ fn parse_line(line: &[u8]) -> Option<(u64, Digest)> {
     let name = std::str::from_utf8(rest.strip_prefix(b"  ")?).ok()?;
     let first_seq = Layout::first_seq(name).filter(|first_seq| *first_seq > 0)?;
     Some((first_seq, Digest::from_hex(digest).ok()?))
+}
+
+/// The hash of the first `bytes` bytes of a segment.
+pub(super) fn hash_of<S: Storage>(storage: &S, path: &Path, bytes: u64) -> io::Result<Sha256> {
+    let mut hash = Sha256::new();
+    let mut file = storage.open(path)?.take(bytes);
+    let mut chunk = vec![0; 1 << 16];
+    loop {
+        let read = file.read(&mut chunk)?;
+        let Some(bytes) = chunk.get(..read).filter(|bytes| !bytes.is_empty()) else {
+            return Ok(hash);
+        };
+        hash.update(bytes);
+    }
 }
 
 /// What a hash comes to so far.

@@ -6,6 +6,7 @@
 mod group;
 pub mod repair;
 pub mod shared;
+pub mod snapshots;
 
 use std::path::Path;
 

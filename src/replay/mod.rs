@@ -8,6 +8,7 @@ mod catch_up;
 pub mod counterfactual;
 mod error;
 mod signatures;
+pub mod snapshot;
 
 use std::io::Read;
 
@@ -27,6 +28,7 @@ use crate::governance::time::Timestamp;
 pub use catch_up::CatchUp;
 pub use error::{Illegal, ReplayError, ReplayProblem};
 pub use signatures::Unchecked;
+pub use snapshot::Snapshot;
 
 /// A history in the course of being read.
 pub struct Replay<'v> {
@@ -81,6 +83,47 @@ impl<'v> Replay<'v> {
             merkle: MerkleAccumulator::new(),
             progress: Progress::Founding(Vec::new()),
             offset: 0,
+        }
+    }
+
+    /// A replay that expects the line behind a snapshot.
+    ///
+    /// Nothing of the snapshot is checked here: whoever resumes from one answers for it.
+    #[must_use]
+    pub fn resume(verifier: &'v dyn SignatureVerifier, snapshot: Snapshot) -> Self {
+        let prefix = snapshot.header().prefix();
+        let Replayed { state, merkle, .. } = snapshot.into_replayed();
+        Self {
+            verifier,
+            chain: ChainVerifier::resume(prefix.tip),
+            merkle,
+            progress: Progress::Governed {
+                state: Box::new(state),
+                cause_at: None,
+            },
+            offset: prefix.place.offset(),
+        }
+    }
+
+    /// Takes all of `lines` and ends the replay.
+    ///
+    /// # Errors
+    /// As [`replay`].
+    pub fn read_to_end<R: Read>(
+        mut self,
+        mut lines: LineReader<R>,
+    ) -> Result<Replayed, ReplayError> {
+        loop {
+            let seq = self.chain.head().seq + 1;
+            let offset = self.offset;
+            let line = lines
+                .next_line()
+                .map_err(|error| ReplayError::new(seq, offset, error.into()))?;
+            match line {
+                None => return self.finish(),
+                Some(line) if line.ending == Ending::LineFeed => self.line(line.bytes)?,
+                Some(_) => return Err(ReplayError::new(seq, offset, ReplayProblem::Incomplete)),
+            }
         }
     }
 
@@ -278,20 +321,8 @@ pub fn replay(
 /// # Errors
 /// As [`replay`].
 pub fn replay_lines<R: Read>(
-    mut lines: LineReader<R>,
+    lines: LineReader<R>,
     verifier: &dyn SignatureVerifier,
 ) -> Result<Replayed, ReplayError> {
-    let mut replay = Replay::new(verifier);
-    loop {
-        let seq = replay.chain.head().seq + 1;
-        let offset = replay.offset;
-        let line = lines
-            .next_line()
-            .map_err(|error| ReplayError::new(seq, offset, error.into()))?;
-        match line {
-            None => return replay.finish(),
-            Some(line) if line.ending == Ending::LineFeed => replay.line(line.bytes)?,
-            Some(_) => return Err(ReplayError::new(seq, offset, ReplayProblem::Incomplete)),
-        }
-    }
+    Replay::new(verifier).read_to_end(lines)
 }

@@ -10,9 +10,17 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("replay", &["chain", "governance"]),
     ("identity", &["governance"]),
     ("ledger", &["chain", "governance"]),
+    ("state_dir", &["identity"]),
     (
         "node",
-        &["chain", "governance", "identity", "ledger", "replay"],
+        &[
+            "chain",
+            "governance",
+            "identity",
+            "ledger",
+            "replay",
+            "state_dir",
+        ],
     ),
     (
         "testing",
@@ -74,14 +82,10 @@ fn sources(path: &Path) -> Vec<PathBuf> {
 /// The code of a layer, up to each file's tests.
 fn code_of(layer: &str) -> Vec<Line> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let dir = src.join(layer);
-    let path = if dir.is_dir() {
-        dir
-    } else {
-        src.join(format!("{layer}.rs"))
-    };
+    let (dir, file) = (src.join(layer), src.join(format!("{layer}.rs")));
+    let parts = [dir, file].into_iter().filter(|path| path.exists());
     let mut lines = Vec::new();
-    for file in sources(&path) {
+    for file in parts.flat_map(|path| sources(&path)) {
         let text = fs::read_to_string(&file).expect("the file is readable");
         let code = (text.lines().enumerate())
             .take_while(|(_, line)| !line.starts_with("mod tests {"))

@@ -31,6 +31,8 @@ mod refusals;
 mod repair;
 mod replaying;
 mod rules;
+mod snapshot_files;
+mod snapshots;
 mod specification;
 mod tally;
 

@@ -81,5 +81,6 @@ fn submit(
     let proposal = resolve::proposal_id(node.state(), &target.proposal)?;
     let recorded = session.submit(&mut node, &command(proposal))?;
     output.report(&StatusReport::of(node.state(), proposal, &recorded)?)?;
+    session.close(&node);
     Ok(Exit::Ok)
 }

@@ -18,6 +18,7 @@ pub mod propose;
 pub mod repair;
 pub mod replay;
 pub mod rotate_key;
+pub mod snapshot;
 pub mod submit;
 pub mod verify;
 pub mod vote;

@@ -172,6 +172,7 @@ pub fn run(command: &PredictCommand, session: &Session, output: &Output) -> Resu
     let report = recorder.report;
     result.map_err(|failure| stopped(failure, &report))?;
     output.report(&report)?;
+    session.close(&recorder.node);
     Ok(Exit::Ok)
 }
 

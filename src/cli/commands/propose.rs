@@ -167,6 +167,7 @@ pub fn run(propose: &Propose, session: &Session, output: &Output) -> Result<Exit
     let signed = sign(propose, &signer, node.state(), session)?;
     let recorded = session.submit(&mut node, &Command::Propose(signed))?;
     output.report(&report(node.state(), &recorded)?)?;
+    session.close(&node);
     Ok(Exit::Ok)
 }
 

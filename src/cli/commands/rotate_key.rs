@@ -74,6 +74,7 @@ pub fn run(rotate: &RotateKey, session: &Session, output: &Output) -> Result<Exi
         key_fingerprint: new_key.key.fingerprint(),
         entries: recorded.iter().map(|entry| entry.seq).collect(),
     })?;
+    session.close(&node);
     Ok(Exit::Ok)
 }
 

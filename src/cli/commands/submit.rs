@@ -87,6 +87,7 @@ pub fn run(submit: &Submit, session: &Session, output: &Output) -> Result<Exit, 
         });
     }
     output.report(&SubmitReport { results })?;
+    session.close(&node);
     Ok(Exit::Ok)
 }
 

@@ -108,6 +108,7 @@ pub fn run(vote: &Vote, session: &Session, output: &Output) -> Result<Exit, Fail
     let signed = sign(vote, &mut signer, node.state(), session)?;
     let recorded = session.submit(&mut node, &Command::Vote(signed.clone()))?;
     output.report(&report(node.state(), &signed, &recorded)?)?;
+    session.close(&node);
     Ok(Exit::Ok)
 }
 

@@ -43,6 +43,7 @@ pub fn run(withdraw: &Withdraw, session: &Session, output: &Output) -> Result<Ex
     let proposal = signed.content().proposal_id;
     let recorded = session.submit(&mut node, &Command::Withdraw(signed))?;
     output.report(&StatusReport::of(node.state(), proposal, &recorded)?)?;
+    session.close(&node);
     Ok(Exit::Ok)
 }
 

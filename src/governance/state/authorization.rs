@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::freeze::Freezes;
 use crate::governance::id::{GrantId, ProposalId, Subject};
@@ -15,7 +15,7 @@ use crate::governance::scope::CheckContext;
 use crate::governance::time::Timestamp;
 
 /// All grants that ever were, in the order in which they were given, and the freezes over them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Authorizations {
     pub(in crate::governance) freezes: Freezes,
     grants: IndexMap<GrantId, Grant>,
@@ -23,7 +23,7 @@ pub struct Authorizations {
 }
 
 /// What is known of one subject's authorizations of one kind.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct SubjectRecord {
     grants: Vec<GrantId>,
     /// The entry of the last revocation that ended all grants.
@@ -42,7 +42,8 @@ pub struct Grant {
 }
 
 /// When and by what a grant was revoked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Revoked {
     /// The revoking proposal.
     pub by: ProposalId,

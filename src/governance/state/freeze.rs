@@ -9,7 +9,7 @@ use crate::governance::proposal::FreezeTarget;
 use crate::governance::time::Timestamp;
 
 /// All freezes that ever were, in the order in which they were imposed.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Freezes(IndexMap<ProposalId, Freeze>);
 
 /// One freeze. It holds from its start to its end, the end excluded.

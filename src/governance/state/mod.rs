@@ -9,6 +9,7 @@ pub mod prediction;
 mod projection;
 pub mod proposal;
 pub mod registry;
+mod snapshot;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use super::digest::Digest;
 use super::founding::Founding;
 use super::id::{LedgerId, NodeId, ProposalId, Subject};
+use super::key::SignatureVerifier;
 use super::label::Name;
 use super::policy::Policy;
 use super::statement::Statement;
@@ -26,9 +28,13 @@ use proposal::{ProposalState, Proposals};
 use registry::Registry;
 
 pub use projection::{PROJECTION_VERSION, StateHash};
+pub use snapshot::{BadRecord, StateReader};
 
 /// Everything that the history says, as of its last entry.
-#[derive(Debug, Clone)]
+///
+/// States are equal where everything in them is, what the state hash leaves out included. The order
+/// of insertion that lists keep is no part of `==`; it is part of the state hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     pub(super) identity: Arc<Identity>,
     pub(super) entries: u64,
@@ -197,6 +203,22 @@ impl State {
     #[must_use]
     pub fn evidence_against(&self, node: NodeId, proposal: ProposalId) -> Option<&EvidenceRecord> {
         self.evidence.get(&(node, proposal))
+    }
+
+    /// Whether every ballot that was recorded is signed by the key that its voter held then.
+    ///
+    /// A replay has checked that. This is for a state that came in another way.
+    #[must_use]
+    pub fn ballots_verify(&self, verifier: &dyn SignatureVerifier) -> bool {
+        self.proposals.iter().all(|proposal| {
+            proposal.electorate().all(|(voter, member)| {
+                member.ballot().is_none_or(|ballot| {
+                    let node = self.registry.get(voter);
+                    let key = node.map(|node| node.key_at(ballot.seq).0);
+                    key.is_some_and(|key| ballot.signed.is_signed_by(key, verifier))
+                })
+            })
+        })
     }
 
     /// The counts of predictions.

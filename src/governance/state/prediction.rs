@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::governance::id::Subject;
 use crate::governance::prediction::PredictionVerdict;
 
 /// How many predictions were recorded.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Predictions {
     /// Models that ever had a grant.
     models: Arc<BTreeMap<Subject, PredictionCount>>,
@@ -18,7 +18,8 @@ pub struct Predictions {
 }
 
 /// How many predictions were recorded with and without a grant in force.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PredictionCount {
     /// Made under a grant in force.
     pub authorized: u64,
@@ -53,6 +54,17 @@ impl Predictions {
     #[must_use]
     pub const fn others(&self) -> &PredictionCount {
         &self.others
+    }
+
+    /// Counts as they were read from a snapshot.
+    pub(super) fn restored(
+        models: BTreeMap<Subject, PredictionCount>,
+        others: PredictionCount,
+    ) -> Self {
+        Self {
+            models: Arc::new(models),
+            others,
+        }
     }
 
     pub(in crate::governance) fn note_grant(&mut self, model: &Subject) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::governance::ballot::{Ballot, Decision};
 use crate::governance::digest::Digest;
@@ -18,7 +18,7 @@ use crate::governance::time::{Seconds, Timestamp};
 use crate::governance::weight::Weight;
 
 /// All proposals that ever were, in the order in which they were opened.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Proposals {
     all: IndexMap<ProposalId, Arc<ProposalState>>,
     /// Places in `all` of those in voting, and of decided ones that still await their execution.
@@ -29,7 +29,7 @@ pub struct Proposals {
 }
 
 /// One proposal.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProposalState {
     pub(in crate::governance) content: Content,
     pub(in crate::governance) hash: Digest,
@@ -50,7 +50,8 @@ pub struct ProposalState {
 }
 
 /// When and how a proposal was decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Decided {
     /// The entry of the consensus.
     pub seq: u64,
@@ -61,7 +62,7 @@ pub struct Decided {
 }
 
 /// One node's place in an electorate.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     pub(in crate::governance) weight: Weight,
     pub(in crate::governance) standing: Standing,
@@ -69,7 +70,7 @@ pub struct Member {
 }
 
 /// A ballot as it was recorded.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CastBallot {
     /// The signed ballot, which is half of the evidence should its voter contradict it.
     pub signed: Arc<Signed<Ballot>>,
@@ -108,7 +109,7 @@ impl Member {
 }
 
 /// Where a proposal is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// Open for ballots, or waiting to be closed.
@@ -372,6 +373,15 @@ impl Proposals {
     pub(in crate::governance) fn open(&mut self, proposal: ProposalState) {
         let (place, _) = self.all.insert_full(proposal.id(), Arc::new(proposal));
         self.undecided.insert(place);
+    }
+
+    /// Puts a proposal back that was read from a snapshot, wherever it is in its life.
+    pub(super) fn restore(&mut self, proposal: ProposalState) {
+        let (id, status) = (proposal.id(), proposal.status);
+        self.open(proposal);
+        if status != Status::Voting {
+            self.update(id, |_| {});
+        }
     }
 
     /// Changes one proposal and keeps the lists of unfinished ones right.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::governance::digest::Digest;
 use crate::governance::id::{NodeId, VoteId};
@@ -12,7 +12,7 @@ use crate::governance::label::Name;
 use crate::governance::weight::{TotalWeight, Weight};
 
 /// All nodes that ever were, in the order in which they joined.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Registry {
     nodes: IndexMap<NodeId, Node>,
     /// Fingerprints of every key that any node ever held: none is accepted again.
@@ -22,7 +22,7 @@ pub struct Registry {
 }
 
 /// One node.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
     pub(in crate::governance) name: Name,
     pub(in crate::governance) weight: Weight,
@@ -34,7 +34,7 @@ pub struct Node {
 }
 
 /// A key that a node held before its present one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldKey {
     /// The key.
     pub key: PublicKey,
@@ -45,7 +45,7 @@ pub struct HeldKey {
 }
 
 /// Whether a node takes part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NodeStatus {
     /// It proposes and votes.
@@ -203,6 +203,22 @@ impl Registry {
         self.active += 1;
         self.used_keys.insert(node.key.fingerprint());
         self.nodes.insert(id, node);
+    }
+
+    /// Puts a node back that was read from a snapshot; `None` where a key of it is known already, or
+    /// where the weights exceed 2^53 − 1.
+    pub(super) fn restore(&mut self, id: NodeId, node: Node) -> Option<()> {
+        if node.is_active() {
+            self.active += 1;
+            self.active_weight = self.active_weight.plus(node.weight)?;
+        }
+        let keys = node.keys.iter().map(|held| &held.key).chain([&node.key]);
+        let mut are_new = true;
+        for key in keys {
+            are_new &= self.used_keys.insert(key.fingerprint());
+        }
+        self.nodes.insert(id, node);
+        are_new.then_some(())
     }
 
     /// Takes an active node out of office.

@@ -5,6 +5,7 @@ mod damage;
 mod faults;
 mod file;
 mod segments;
+mod snapshots;
 mod suite;
 mod torn;
 
@@ -74,6 +75,7 @@ fn dir_with(bytes: &[u8]) -> TempDir {
 const AT_ONCE: OpenOptions = OpenOptions {
     wait: Wait::No,
     checkpoint: None,
+    prefix: None,
     segment_bytes: OpenOptions::SEGMENT_BYTES,
 };
 

@@ -317,3 +317,34 @@ fn a_file_of_the_same_length_in_the_segments_place_is_written_to() {
     drop(ledger);
     assert_eq!(open_small(dir.path()).unwrap().head().seq, 6);
 }
+
+/// A writer that took the beginning of a segment for good has never hashed it, and seals it all the
+/// same; and a seal is held against the whole segment even where its beginning is taken for good.
+#[test]
+fn a_segment_whose_beginning_was_not_read_is_sealed_and_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = FileLedger::create_on(Faulty::default(), dir.path(), SMALL).unwrap();
+    fill(&mut ledger, &[1]);
+    let prefix = crate::chain::place::Prefix {
+        tip: *ledger.tip(),
+        place: ledger.place().unwrap().unwrap(),
+    };
+    drop(ledger);
+    let behind = OpenOptions {
+        prefix: Some(prefix),
+        ..SMALL
+    };
+    let mut ledger = FileLedger::open_on(Faulty::default(), dir.path(), behind).unwrap();
+    assert_eq!(ledger.prefix(), Some(&prefix));
+    fill(&mut ledger, &[1, 1]);
+    drop(ledger);
+    assert_eq!(segments(dir.path()).len(), 2);
+    assert!(read(dir.path()).unwrap().refusal().is_none());
+
+    let path = segments(dir.path()).remove(0);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[90] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let error = FileLedger::open_on(Faulty::default(), dir.path(), behind).unwrap_err();
+    assert_eq!(error.code(), "segment.seal");
+}

@@ -158,6 +158,12 @@ fn the_stable_answers_keep_their_shape() {
             &world.run(&format!("{line} --now {HOUR} --json")).ok(),
         );
     }
+    golden("snapshot-create", &world.run("snapshot create --json").ok());
+    golden(
+        "snapshot-inspect",
+        &world.run("snapshot inspect --json").ok(),
+    );
+    fs::remove_dir_all(world.ledger().join("snapshots")).unwrap();
     let mut bytes = world.bytes();
     bytes.pop();
     fs::write(world.segment(), &bytes).unwrap();

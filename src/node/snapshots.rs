@@ -1,0 +1,540 @@
+//! When a node takes snapshots, and which it goes on from.
+//!
+//! A snapshot is a cache. It is believed if this user's own programs wrote it, which a MAC shows, or
+//! if somebody whom the caller trusts vouches for its state; and it is used only where the ledger
+//! holds the entry that it ends with. Otherwise the history is replayed. Specification, "Snapshots".
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::{Node, NodeError};
+use crate::chain::line::Head;
+use crate::chain::lines::LineReader;
+use crate::chain::merkle::MerkleAccumulator;
+use crate::chain::place::Place;
+use crate::governance::digest::Digest;
+use crate::governance::key::SignatureVerifier;
+use crate::governance::state::State;
+use crate::identity::MlDsaVerifier;
+use crate::ledger::prefix::{self, Mismatch};
+use crate::ledger::snapshots::{SnapshotFile, SnapshotFiles, SnapshotKey};
+use crate::ledger::storage::{Disk, Storage};
+use crate::ledger::{FileLedger, Ledger as _, LedgerReader, OpenError, OpenOptions, Wait};
+use crate::replay::snapshot::{Header, Snapshot, SnapshotError, write};
+use crate::replay::{Replay, Replayed, replay};
+use crate::state_dir::{StateDir, StateDirError};
+
+/// The name of the secret in the user's state directory.
+const KEY_FILE: &str = "snapshot.key";
+
+/// When snapshots are taken by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SnapshotPolicy {
+    /// After so many entries since the last one.
+    pub entries_between: u64,
+    /// On a clean end, if there were so many entries since the last one.
+    pub entries_at_close: u64,
+}
+
+impl Default for SnapshotPolicy {
+    /// 10,000 entries, and 1,000 at the end.
+    fn default() -> Self {
+        Self {
+            entries_between: 10_000,
+            entries_at_close: 1_000,
+        }
+    }
+}
+
+/// Somebody other than this user whose word for a state is good.
+///
+/// Asked where a snapshot has no MAC of this user's. To say yes, an implementation must know by
+/// itself, from checkpoints that carry more than two thirds of the active weight, that the history
+/// of this ledger has this Merkle root after this many entries, and that its state then had this
+/// hash. The state hash covers no signatures: those of all ballots in the snapshot are checked
+/// besides. It covers no free text of proposals either.
+pub trait Voucher {
+    /// Whether the state that `header` names is the true one.
+    fn vouches_for(&self, header: &Header, merkle_root: &Digest) -> bool;
+}
+
+/// Vouches for nothing: only the MAC counts.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoVoucher;
+
+impl Voucher for NoVoucher {
+    fn vouches_for(&self, _: &Header, _: &Digest) -> bool {
+        false
+    }
+}
+
+/// Why a snapshot is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// Its MAC is this user's.
+    Mac,
+    /// A [`Voucher`] vouches for its state.
+    Voucher,
+}
+
+impl Trust {
+    /// The stable string.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mac => "mac",
+            Self::Voucher => "checkpoint",
+        }
+    }
+}
+
+/// Why a snapshot is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// The file can't be read.
+    #[error("it can't be read: {0}")]
+    Io(#[from] std::io::Error),
+    /// The user's key can't be read.
+    #[error(transparent)]
+    Key(#[from] StateDirError),
+    /// It is not whole.
+    #[error("it is cut short")]
+    CutShort,
+    /// Nobody answers for it: it was changed, or another user wrote it.
+    #[error("its MAC is not of this user's key")]
+    Mac,
+    /// The records are of another version, or none.
+    #[error(transparent)]
+    Content(#[from] SnapshotError),
+    /// A ballot in it is not signed by its voter.
+    #[error("a ballot in it does not verify")]
+    Signature,
+    /// The file's name says another entry than its header.
+    #[error("its name is another entry's")]
+    Name,
+    /// The ledger does not hold the entry that it ends with.
+    #[error("{0}")]
+    Ledger(Mismatch),
+}
+
+impl Unusable {
+    /// A stable identifier of the kind of reason.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Io(_) => "snapshot.io",
+            Self::Key(error) => error.code(),
+            Self::CutShort => "snapshot.cut-short",
+            Self::Mac => "snapshot.mac",
+            Self::Content(error) => error.code(),
+            Self::Signature => "snapshot.signature",
+            Self::Name => "snapshot.name",
+            Self::Ledger(Mismatch::Shorter) => "snapshot.beyond-the-end",
+            Self::Ledger(Mismatch::Other) => "snapshot.other-history",
+        }
+    }
+}
+
+/// A snapshot that was not used.
+#[derive(Debug)]
+pub struct Ignored {
+    /// The entry that it is named after.
+    pub seq: u64,
+    /// Its file.
+    pub path: PathBuf,
+    /// Why.
+    pub reason: Unusable,
+}
+
+/// A snapshot that can be used, and those before it that can't.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The newest usable one, with why it is believed.
+    pub snapshot: Option<(Snapshot, Trust)>,
+    /// The newer ones.
+    pub ignored: Vec<Ignored>,
+}
+
+/// What opening with snapshots gives.
+#[derive(Debug)]
+pub struct Opened<T> {
+    /// What was opened.
+    pub value: T,
+    /// The entry of the snapshot that was gone on from; `None` where everything was replayed.
+    pub from: Option<u64>,
+    /// The snapshots that were not used.
+    pub ignored: Vec<Ignored>,
+}
+
+/// A snapshot that was taken.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// Its file.
+    pub path: PathBuf,
+    /// The length of the file.
+    pub bytes: u64,
+    /// The first line.
+    pub header: Header,
+}
+
+/// Why no snapshot was taken. The ledger is none the worse for it.
+#[derive(Debug, thiserror::Error)]
+pub enum TakeError {
+    /// The user's key can't be read or made.
+    #[error(transparent)]
+    Key(#[from] StateDirError),
+    /// Something can't be written or read.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The ledger.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The node is not where its ledger is.
+    #[error("the node lost step with its ledger")]
+    OutOfStep,
+}
+
+impl TakeError {
+    /// A stable identifier of the kind of error.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Key(error) => error.code(),
+            Self::Io { .. } => "snapshot.io",
+            Self::OutOfStep => "node.out-of-step",
+        }
+    }
+}
+
+/// Keeps the snapshots of one ledger for one user.
+pub struct Snapshots<S: Storage = Disk> {
+    storage: S,
+    ledger_dir: PathBuf,
+    files: SnapshotFiles<S>,
+    state_dir: StateDir,
+    policy: SnapshotPolicy,
+    voucher: Box<dyn Voucher + Send + Sync>,
+}
+
+impl Snapshots {
+    /// The snapshots of the ledger in `ledger_dir`, believed under the key in `state_dir`.
+    #[must_use]
+    pub fn new(ledger_dir: &Path, state_dir: StateDir) -> Self {
+        Self::on(Disk, ledger_dir, state_dir)
+    }
+}
+
+impl<S: Storage + Clone> Snapshots<S> {
+    /// As [`new`](Snapshots::new), of a given storage.
+    pub fn on(storage: S, ledger_dir: &Path, state_dir: StateDir) -> Self {
+        Self {
+            files: SnapshotFiles::new(storage.clone(), ledger_dir),
+            storage,
+            ledger_dir: ledger_dir.to_owned(),
+            state_dir,
+            policy: SnapshotPolicy::default(),
+            voucher: Box::new(NoVoucher),
+        }
+    }
+
+    /// Takes snapshots at other times.
+    #[must_use]
+    pub const fn with_policy(mut self, policy: SnapshotPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Believes those for which `voucher` vouches as well.
+    #[must_use]
+    pub fn with_voucher(mut self, voucher: Box<dyn Voucher + Send + Sync>) -> Self {
+        self.voucher = voucher;
+        self
+    }
+
+    /// The newest snapshot that can be used. Makes and changes nothing.
+    pub fn find(&self, verifier: &dyn SignatureVerifier) -> Found {
+        let mut found = Found::default();
+        // A directory that can't be listed is one without snapshots.
+        for seq in self.files.list().unwrap_or_default() {
+            match self.read(seq, verifier) {
+                Ok(usable) => {
+                    found.snapshot = Some(usable);
+                    break;
+                }
+                Err(reason) => found.ignored.push(Ignored {
+                    seq,
+                    path: self.files.path(seq),
+                    reason,
+                }),
+            }
+        }
+        found
+    }
+
+    /// The entries that there are snapshots of, the newest first.
+    ///
+    /// # Errors
+    /// Where they can't be listed.
+    pub fn list(&self) -> std::io::Result<Vec<u64>> {
+        self.files.list()
+    }
+
+    /// The file of the snapshot as of entry `seq`.
+    #[must_use]
+    pub fn path(&self, seq: u64) -> PathBuf {
+        self.files.path(seq)
+    }
+
+    /// The length of the file of the snapshot as of entry `seq`, in bytes.
+    ///
+    /// # Errors
+    /// Where it can't be examined.
+    pub fn bytes(&self, seq: u64) -> std::io::Result<u64> {
+        self.storage.len(&self.files.path(seq))
+    }
+
+    /// What the first line of a snapshot says, whether or not it is to be believed.
+    #[must_use]
+    pub fn header(&self, seq: u64) -> Option<Header> {
+        let mut file = self.files.open(seq).ok()??;
+        file.read_unproven(|body| stated_header(body)).ok()?
+    }
+
+    /// Reads a snapshot, if it can be used.
+    ///
+    /// # Errors
+    /// [`Unusable`] with the first reason against it.
+    pub fn read(
+        &self,
+        seq: u64,
+        verifier: &dyn SignatureVerifier,
+    ) -> Result<(Snapshot, Trust), Unusable> {
+        let mut file = self.files.open(seq)?.ok_or(Unusable::CutShort)?;
+        let read = self.read_mine(&mut file)?;
+        let (snapshot, trust) = match read {
+            Some(snapshot) => (snapshot?, Trust::Mac),
+            None => (self.read_vouched(&mut file, verifier)?, Trust::Voucher),
+        };
+        let prefix = snapshot.header().prefix();
+        if prefix.tip.head.seq != seq {
+            return Err(Unusable::Name);
+        }
+        match prefix::compare(&self.storage, &self.ledger_dir, &prefix)? {
+            None => Ok((snapshot, trust)),
+            Some(mismatch) => Err(Unusable::Ledger(mismatch)),
+        }
+    }
+
+    /// The snapshot, if its MAC is this user's.
+    fn read_mine(
+        &self,
+        file: &mut SnapshotFile<S::File>,
+    ) -> Result<Option<Result<Snapshot, SnapshotError>>, Unusable> {
+        let Some(secret) = self.state_dir.secret(KEY_FILE)? else {
+            return Ok(None);
+        };
+        Ok(file.read_under(&SnapshotKey::new(&secret), |body| Snapshot::read(body))?)
+    }
+
+    /// The snapshot, if somebody vouches for its state.
+    fn read_vouched(
+        &self,
+        file: &mut SnapshotFile<S::File>,
+        verifier: &dyn SignatureVerifier,
+    ) -> Result<Snapshot, Unusable> {
+        let first = file.read_unproven(|body| stated_header(body))?;
+        let vouched = first.filter(|header| {
+            let peaks = header.peaks.clone();
+            MerkleAccumulator::from_peaks(header.seq, peaks)
+                .is_some_and(|merkle| self.voucher.vouches_for(header, &merkle.root()))
+        });
+        let header = vouched.ok_or(Unusable::Mac)?;
+        let snapshot = file.read_unproven(|body| Snapshot::read(body))??;
+        // Nobody vouches for a file that changes while it is read.
+        if *snapshot.header() != header {
+            return Err(Unusable::Mac);
+        }
+        if !snapshot.state().ballots_verify(verifier) {
+            return Err(Unusable::Signature);
+        }
+        Ok(snapshot)
+    }
+
+    /// Takes a snapshot of `node` as it is, and removes old ones.
+    ///
+    /// # Errors
+    /// [`TakeError`]; the ledger is untouched in any case.
+    pub fn take(&self, node: &Node<FileLedger<S>>) -> Result<Taken, TakeError> {
+        if node.out_of_step {
+            return Err(TakeError::OutOfStep);
+        }
+        let io = |source| TakeError::Io {
+            path: self.ledger_dir.clone(),
+            source,
+        };
+        let place = node.ledger.place().map_err(io)?;
+        let place = place.ok_or(TakeError::OutOfStep)?;
+        let key = SnapshotKey::new(&*self.state_dir.secret_or_new(KEY_FILE)?);
+        self.put(&key, &node.state, node.head(), &node.merkle, place)
+            .map_err(io)
+    }
+
+    fn put(
+        &self,
+        key: &SnapshotKey,
+        state: &State,
+        head: &Head,
+        merkle: &MerkleAccumulator,
+        place: Place,
+    ) -> std::io::Result<Taken> {
+        let header = Header::of(state, head, merkle, place);
+        let bytes = (self.files).write(head.seq, key, |body| write(&header, state, body))?;
+        self.files.prune(head.seq)?;
+        Ok(Taken {
+            path: self.files.path(head.seq),
+            bytes,
+            header,
+        })
+    }
+
+    /// Takes a snapshot of a running node if there were enough entries since the last one.
+    ///
+    /// To be asked after an append was acknowledged and answered, never before.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub fn take_if_due(&self, node: &Node<FileLedger<S>>) -> Result<Option<Taken>, TakeError> {
+        self.take_after(node, self.policy.entries_between)
+    }
+
+    /// Takes a snapshot of a node that is about to end if there were enough entries since the last
+    /// one.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub fn take_at_close(&self, node: &Node<FileLedger<S>>) -> Result<Option<Taken>, TakeError> {
+        self.take_after(node, self.policy.entries_at_close)
+    }
+
+    fn take_after(
+        &self,
+        node: &Node<FileLedger<S>>,
+        entries: u64,
+    ) -> Result<Option<Taken>, TakeError> {
+        let head = node.head().seq;
+        // Those beyond the head are of a history that is gone.
+        let newest = self.list().unwrap_or_default().into_iter();
+        let newest = newest.filter(|seq| *seq <= head).max().unwrap_or(0);
+        if head - newest < entries.max(1) {
+            return Ok(None);
+        }
+        self.take(node).map(Some)
+    }
+
+    /// Opens the ledger for writing, from the newest usable snapshot on.
+    ///
+    /// # Errors
+    /// As [`Node::open_dir`].
+    pub fn open_node(&self, wait: Wait) -> Result<Opened<Node<FileLedger<S>>>, NodeError> {
+        self.open_node_with(wait, Box::new(MlDsaVerifier))
+    }
+
+    /// As [`open_node`](Self::open_node), with another verifier of signatures.
+    ///
+    /// # Errors
+    /// As [`Node::open_dir`].
+    pub fn open_node_with(
+        &self,
+        wait: Wait,
+        verifier: Box<dyn SignatureVerifier + Send + Sync>,
+    ) -> Result<Opened<Node<FileLedger<S>>>, NodeError> {
+        let Found { snapshot, ignored } = self.find(verifier.as_ref());
+        let prefix = (snapshot.as_ref()).map(|(snapshot, _)| snapshot.header().prefix());
+        let options = OpenOptions {
+            wait,
+            checkpoint: acknowledged(&ignored),
+            prefix,
+            ..OpenOptions::default()
+        };
+        let ledger = FileLedger::open_on(self.storage.clone(), &self.ledger_dir, options)?;
+        let used = snapshot.filter(|_| ledger.prefix() == prefix.as_ref());
+        let from = used.as_ref().map(|(snapshot, _)| snapshot.header().seq);
+        let Replayed { state, merkle, .. } = match used {
+            None => replay(ledger.reader()?, verifier.as_ref())?,
+            Some((snapshot, _)) => {
+                let rest = ledger.reader_from(snapshot.header().place.offset())?;
+                Replay::resume(verifier.as_ref(), snapshot).read_to_end(LineReader::new(rest))?
+            }
+        };
+        let value = Node {
+            ledger,
+            state,
+            merkle,
+            verifier,
+            out_of_step: false,
+        };
+        Ok(Opened {
+            value,
+            from,
+            ignored,
+        })
+    }
+
+    /// Replays the ledger for reading, from the newest usable snapshot on. Writes nothing.
+    ///
+    /// # Errors
+    /// [`NodeError`] where the ledger can't be opened or its history is refused.
+    pub fn replay(&self) -> Result<Opened<Replayed>, NodeError> {
+        self.replay_with(&MlDsaVerifier)
+    }
+
+    /// As [`replay`](Self::replay), with another verifier of signatures.
+    ///
+    /// # Errors
+    /// As [`replay`](Self::replay).
+    pub fn replay_with(
+        &self,
+        verifier: &dyn SignatureVerifier,
+    ) -> Result<Opened<Replayed>, NodeError> {
+        let Found { snapshot, ignored } = self.find(verifier);
+        let prefix = (snapshot.as_ref()).map(|(snapshot, _)| snapshot.header().prefix());
+        let storage = self.storage.clone();
+        let reader = LedgerReader::open_behind_on(storage, &self.ledger_dir, prefix.as_ref())?;
+        let used = snapshot.filter(|_| reader.prefix() == prefix.as_ref());
+        let from = used.as_ref().map(|(snapshot, _)| snapshot.header().seq);
+        let value = match used {
+            None => replay(reader.reader(), verifier)?,
+            Some((snapshot, _)) => {
+                let rest = reader.reader_behind(snapshot.header().place.offset());
+                Replay::resume(verifier, snapshot).read_to_end(LineReader::new(rest))?
+            }
+        };
+        // A replay says more of what it finds itself, but it does not see the seals.
+        if let Some(refusal) = reader.refusal().cloned() {
+            let path = self.ledger_dir.clone();
+            return Err(OpenError::Refused { path, refusal }.into());
+        }
+        Ok(Opened {
+            value,
+            from,
+            ignored,
+        })
+    }
+}
+
+fn stated_header(body: &mut dyn Read) -> Option<Header> {
+    let mut lines = LineReader::new(body);
+    let line = lines.next_line().ok().flatten();
+    line.and_then(|line| Header::parse(line.bytes).ok())
+}
+
+/// The last entry that one of this user's own snapshots shows to have been acknowledged, although
+/// the ledger does not reach it: a torn tail that should hold it is damage.
+fn acknowledged(ignored: &[Ignored]) -> Option<u64> {
+    let beyond = ignored
+        .iter()
+        .filter(|it| matches!(it.reason, Unusable::Ledger(Mismatch::Shorter)));
+    beyond.map(|it| it.seq).max()
+}

@@ -1,0 +1,95 @@
+//! Snapshots: a state that was put down and read again is the state, and nothing else is one.
+
+use std::io::Read;
+
+use althing::chain::line::Line;
+use althing::chain::lines::LineReader;
+use althing::chain::place::Place;
+use althing::governance::state::State;
+use althing::replay::snapshot::{Header, Snapshot, write};
+use althing::replay::{Replay, Replayed};
+use althing::testing::{StandInVerifier, strategies};
+use proptest::prelude::*;
+
+/// The snapshot of what was replayed up to a line that ends `end` bytes into one segment.
+fn snapshot_of(replayed: &Replayed, end: usize, line: usize) -> Vec<u8> {
+    let place = Place {
+        segment: 1,
+        before: 0,
+        end: end as u64,
+        line: line as u64,
+    };
+    let Replayed {
+        state,
+        head,
+        merkle,
+    } = replayed;
+    let mut bytes = Vec::new();
+    write(&Header::of(state, head, merkle, place), state, &mut bytes).expect("memory takes all");
+    bytes
+}
+
+/// Where a ledger can be cut between batches: how many bytes come before, and how long the last
+/// line is.
+fn cuts(ledger: &[u8]) -> Vec<(usize, usize)> {
+    let mut cuts = Vec::new();
+    let mut end = 0;
+    for line in ledger.split_inclusive(|byte| *byte == b'\n') {
+        end += line.len();
+        let decoded = Line::decode(&line[..line.len() - 1]).expect("a line");
+        if decoded.batch.is_last() {
+            cuts.push((end, line.len()));
+        }
+    }
+    cuts
+}
+
+fn replay(source: impl Read, chunk: usize) -> Replayed {
+    Replay::new(&StandInVerifier)
+        .read_to_end(LineReader::new(source).with_chunk_bytes(chunk))
+        .expect("what a node writes replays")
+}
+
+/// Equal in every respect: in everything that `==` compares, in the order that lists keep, and in
+/// the exact bytes of what was signed.
+fn assert_same(one: &State, other: &State) {
+    let bytes = |state: &State| {
+        let mut bytes = Vec::new();
+        state.write_records(&mut bytes).expect("memory takes all");
+        bytes
+    };
+    assert!(one == other, "{one:#?}\n{other:#?}");
+    assert_eq!(bytes(one), bytes(other));
+    assert_eq!(one.projection(), other.projection());
+    assert_eq!(format!("{one:?}"), format!("{other:?}"));
+}
+
+proptest! {
+    #![proptest_config(crate::config(16))]
+
+    #[test]
+    fn a_replay_goes_on_from_a_snapshot_at_every_cut(
+        history in strategies::histories(24),
+        chunk in 1..20_000_usize,
+    ) {
+        let played = history.play();
+        let ledger = played.assembly.bytes();
+        let whole = replay(ledger, chunk);
+        for (end, line) in cuts(ledger) {
+            let before = replay(&ledger[..end], chunk);
+            let bytes = snapshot_of(&before, end, line);
+            let snapshot = Snapshot::read(&bytes[..]).expect("what was written is read");
+            assert_same(snapshot.state(), &before.state);
+            prop_assert_eq!(snapshot.merkle(), &before.merkle);
+            prop_assert_eq!(snapshot.header().prefix().tip.head, before.head);
+            prop_assert_eq!(&snapshot_of(&before, end, line), &bytes);
+
+            let resumed = Replay::resume(&StandInVerifier, snapshot);
+            let rest = LineReader::new(&ledger[end..]).with_chunk_bytes(chunk);
+            let resumed = resumed.read_to_end(rest).expect("the rest replays");
+            assert_same(&resumed.state, &whole.state);
+            prop_assert_eq!(resumed.merkle.root(), whole.merkle.root());
+            prop_assert_eq!(resumed.head, whole.head);
+        }
+    }
+}
