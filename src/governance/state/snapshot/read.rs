@@ -250,14 +250,11 @@ impl StateReader {
             (1..=2).contains(&record.rules.len()) && record.rules.iter().all(is_sound),
             "rules that can't stand",
         )?;
-        for seq in [
-            record.decided.map(|decided| decided.seq),
-            record.ended.as_ref().map(|end| end.seq),
-        ] {
-            if let Some(seq) = seq {
-                self.is_past(seq)?;
-                ensure(seq > record.seq, "a proposal that ends before it begins")?;
-            }
+        let decided = record.decided.map(|decided| decided.seq);
+        let ended = record.ended.as_ref().map(|end| end.seq);
+        for seq in [decided, ended].into_iter().flatten() {
+            self.is_past(seq)?;
+            ensure(seq > record.seq, "a proposal that ends before it begins")?;
         }
         let proposal = ProposalState {
             content,
