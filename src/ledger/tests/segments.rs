@@ -322,9 +322,13 @@ fn a_file_of_the_same_length_in_the_segments_place_is_written_to() {
 /// same; and a seal is held against the whole segment even where its beginning is taken for good.
 #[test]
 fn a_segment_whose_beginning_was_not_read_is_sealed_and_checked() {
+    let three_lines = OpenOptions {
+        segment_bytes: 1_000,
+        ..AT_ONCE
+    };
     let dir = tempfile::tempdir().unwrap();
-    let mut ledger = FileLedger::create_on(Faulty::default(), dir.path(), SMALL).unwrap();
-    fill(&mut ledger, &[1]);
+    let mut ledger = FileLedger::create_on(Faulty::default(), dir.path(), three_lines).unwrap();
+    fill(&mut ledger, &[1, 1]);
     let prefix = crate::chain::place::Prefix {
         tip: *ledger.tip(),
         place: ledger.place().unwrap().unwrap(),
@@ -332,7 +336,7 @@ fn a_segment_whose_beginning_was_not_read_is_sealed_and_checked() {
     drop(ledger);
     let behind = OpenOptions {
         prefix: Some(prefix),
-        ..SMALL
+        ..three_lines
     };
     let mut ledger = FileLedger::open_on(Faulty::default(), dir.path(), behind).unwrap();
     assert_eq!(ledger.prefix(), Some(&prefix));
