@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::simulated::{Image, Operation};
+use super::simulated::{Image, Operation, move_dir};
 
 /// What a disk writes as one, and a loss of power may yet tear.
 pub(super) const SECTOR: usize = 512;
@@ -97,7 +97,10 @@ impl Disk {
                 self.files.insert(*inode, Contents::default());
                 self.uncertain_entries.push(operation.clone());
             }
-            Operation::CreateDir(_) | Operation::Rename(..) | Operation::Remove(_) => {
+            Operation::CreateDir(_)
+            | Operation::Rename(..)
+            | Operation::RenameDir(..)
+            | Operation::Remove(_) => {
                 self.uncertain_entries.push(operation.clone());
             }
             Operation::Append(inode, _) | Operation::Truncate(inode, _) => {
@@ -188,7 +191,7 @@ fn reachable(entries: &BTreeMap<PathBuf, Option<usize>>) -> Entries<'_> {
 fn place(operation: &Operation) -> &Path {
     match operation {
         Operation::CreateDir(path) | Operation::Create(path, _) | Operation::Remove(path) => path,
-        Operation::Rename(_, to, _) => to,
+        Operation::Rename(_, to, _) | Operation::RenameDir(_, to) => to,
         _ => Path::new("/"),
     }
 }
@@ -205,6 +208,7 @@ fn enter(entries: &mut BTreeMap<PathBuf, Option<usize>>, operation: &Operation) 
             }
             entries.insert(to.clone(), Some(*inode));
         }
+        Operation::RenameDir(from, to) => move_dir(entries, from, to),
         _ => {}
     }
 }

@@ -31,6 +31,7 @@ pub(super) enum Operation {
     /// A sync that said it failed: what was unsynced stays so for ever.
     FailedSync(Inode),
     Rename(PathBuf, PathBuf, Inode),
+    RenameDir(PathBuf, PathBuf),
     Remove(PathBuf),
     SyncDir(PathBuf),
     /// The writer was told that everything it holds now is durable.
@@ -93,6 +94,15 @@ impl Simulated {
         (state.failure).is_some_and(|failure| state.done > failure.at)
     }
 
+    /// What it holds now, as if all of it were synced.
+    pub(super) fn image(&self) -> Image {
+        let state = self.0.borrow();
+        let content = |inode: Inode| Rc::new(state.files[inode].clone());
+        (state.entries.iter())
+            .map(|(path, inode)| (path.clone(), inode.map(content)))
+            .collect()
+    }
+
     pub(super) fn log(&self) -> Vec<Operation> {
         self.0.borrow().log.clone()
     }
@@ -146,6 +156,19 @@ impl State {
             _ => Err(io::ErrorKind::NotFound.into()),
         }
     }
+}
+
+/// Gives a directory and everything in it another name.
+pub(super) fn move_dir(entries: &mut BTreeMap<PathBuf, Option<Inode>>, from: &Path, to: &Path) {
+    let renamed = std::mem::take(entries).into_iter().map(|(path, entry)| {
+        let path = match path.strip_prefix(from) {
+            Ok(rest) if rest.as_os_str().is_empty() => to.to_owned(),
+            Ok(rest) => to.join(rest),
+            Err(_) => path,
+        };
+        (path, entry)
+    });
+    *entries = renamed.collect();
 }
 
 impl Storage for Simulated {
@@ -210,6 +233,12 @@ impl Storage for Simulated {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.entry(|state| {
+            if state.entries.get(from) == Some(&None) {
+                move_dir(&mut state.entries, from, to);
+                let operation = Operation::RenameDir(from.to_owned(), to.to_owned());
+                state.log.push(operation);
+                return Ok(());
+            }
             let inode = state.inode(from)?;
             state.entries.remove(from);
             state.entries.insert(to.to_owned(), Some(inode));

@@ -10,6 +10,7 @@ use std::io::ErrorKind;
 
 use super::*;
 use crate::governance::digest::Digest;
+use crate::ledger::copying::{Piece, make_copy};
 use crate::ledger::images::{Disk, Kind};
 use crate::ledger::simulated::{Failure, Image, Operation, Simulated};
 
@@ -305,7 +306,7 @@ fn try_all(wanted: usize, stride: usize) -> Trial {
         let options = small(segment_bytes);
         let writer = work(Simulated::default(), options, &WORK);
         let recovered = trial
-            .next(stride.min(9), usize::MAX)
+            .next(stride.min(13), usize::MAX)
             .crashes("work", &nothing, &writer);
         // Half of the images are those of recoveries that were interrupted.
         let share = wanted / 8 / recovered.len().max(1) + 1;
@@ -315,9 +316,11 @@ fn try_all(wanted: usize, stride: usize) -> Trial {
         }
         // Every operation fails once, in each of its ways, and the writer goes on.
         let rest = (wanted * (round + 1) / segments.len()).saturating_sub(trial.seen.len());
-        let share = rest / 200 + 1;
+        // Shortened, every eleventh operation fails.
+        let step = stride.min(11);
+        let share = rest * step / 100 + 1;
         for (kind, halves) in FAILURES {
-            for at in 0.. {
+            for at in (0..).step_by(step) {
                 let disk = Simulated::failing(&nothing, Failure { at, kind, halves });
                 let writer = work(disk, options, &WORK);
                 if !writer.disk.has_failed() {
@@ -332,13 +335,53 @@ fn try_all(wanted: usize, stride: usize) -> Trial {
     trial
 }
 
+/// A repair that is interrupted leaves the damaged ledger as it was, and nothing or all of the new
+/// one.
+#[test]
+fn a_repair_is_there_as_a_whole_or_not_at_all() {
+    let out = Path::new("/repaired");
+    let writer = work(Simulated::default(), small(700), &WORK);
+    let damaged = LedgerReader::open_on(writer.disk.clone(), Path::new(DIR)).unwrap();
+    let kept = batches(&[3, 1, 2]);
+    let pieces = [(1, &kept[..2]), (5, &kept[2..])].map(|(first_seq, batches)| Piece {
+        first_seq,
+        bytes: batches.concat().len() as u64,
+    });
+    let disk = Simulated::default();
+    make_copy(&disk, out, damaged.reader(), &pieces).unwrap();
+
+    let mut state = Disk::holding(&Image::new());
+    let (mut whole, mut tried) = (0, 0);
+    let log = disk.log();
+    for (number, operation) in log.iter().enumerate() {
+        state.take(operation);
+        state.images(|image, _| {
+            tried += 1;
+            let left = Simulated::holding(&image);
+            if !image.contains_key(out) {
+                assert!(
+                    number + 1 < log.len(),
+                    "a repair that was reported is there"
+                );
+                return;
+            }
+            whole += 1;
+            let ledger = FileLedger::open_on(left.clone(), out, AT_ONCE).unwrap();
+            assert_eq!(contents(&ledger), kept.concat());
+            assert!(changes(&left).is_empty(), "seals included");
+        });
+    }
+    assert!(whole >= 2 && tried > 300, "{whole} of {tried}");
+}
+
 #[test]
 fn every_image_that_a_crash_may_leave_opens_and_holds_what_was_acknowledged() {
-    const SHORT: usize = 2_000;
+    const SHORT: usize = 1_200;
     let wanted = std::env::var("ALTHING_CRASH_IMAGES").ok();
     let wanted = wanted.map(|number| number.parse().expect("a number of images"));
-    let (wanted, stride) = wanted.map_or((SHORT, 101), |wanted| (wanted, 1));
-    let trial = try_all(wanted, stride);
+    let (wanted, stride) = wanted.map_or((SHORT, 53), |wanted| (wanted, 1));
+    // Some are the same as others and are not counted.
+    let trial = try_all(wanted * 5 / 4, stride);
     let by_kind: Vec<String> = (trial.tried.iter())
         .map(|((what, kind), count)| format!("{what:>10} {kind:?}: {count}"))
         .collect();
