@@ -83,7 +83,7 @@ impl Refusal {
         Self {
             code: "tail.checkpoint",
             message: format!(
-                "the ledger ends here, but a checkpoint covers it up to line {}",
+                "the ledger ends here, but it is known to go on to line {}",
                 checkpoint.unwrap_or_default()
             ),
             ..Self::torn(tip, tail)

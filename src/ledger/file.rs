@@ -9,7 +9,9 @@ use super::contents::Contents;
 use super::diagnosis::{Diagnosis, Known, SegmentStart};
 use super::layout::{Layout, temporary};
 use super::lock::Wait;
-use super::open::{Examined, OpenError, Position, Segment, check_found, examine, examine_behind};
+use super::open::{
+    Covered, Examined, OpenError, Position, Segment, check_found, examine, examine_behind,
+};
 use super::prefix::place_of_last_line;
 use super::reader::SegmentReader;
 use super::recovery::{self, Recovery};
@@ -26,6 +28,9 @@ pub struct OpenOptions {
     pub wait: Wait,
     /// The last line known to be covered by a checkpoint: a tail that should hold it is damage.
     pub checkpoint: Option<u64>,
+    /// The last line that a snapshot of this user shows to have been acknowledged: a torn tail that
+    /// should hold it is damage.
+    pub acknowledged: Option<u64>,
     /// What is known of the ledger: where it holds this, the lines up to the last of these are not
     /// read again.
     pub prefix: Option<Prefix>,
@@ -43,6 +48,7 @@ impl Default for OpenOptions {
         Self {
             wait: Wait::default(),
             checkpoint: None,
+            acknowledged: None,
             prefix: None,
             segment_bytes: Self::SEGMENT_BYTES,
         }
@@ -222,10 +228,10 @@ impl<S: Storage> FileLedger<S> {
         let is_as_left = self.layout.segments(&self.storage)?.last() == Some(&active.first_seq)
             && self.storage.len(&active.path)? == active.bytes;
         if is_as_left {
-            return examine(&self.storage, &self.layout, None, position);
+            return examine(&self.storage, &self.layout, Covered::default(), position);
         }
         settle(&self.storage, &self.layout)?;
-        examine(&self.storage, &self.layout, None, position)
+        examine(&self.storage, &self.layout, Covered::default(), position)
     }
 
     /// After a failed append, puts a new file with all acknowledged batches in the segment's place.
@@ -398,7 +404,11 @@ fn settle_and_examine<S: Storage>(
     options: &OpenOptions,
 ) -> io::Result<Examined> {
     settle(storage, layout)?;
-    examine_behind(storage, layout, options.checkpoint, options.prefix.as_ref())
+    let covered = Covered {
+        checkpoint: options.checkpoint,
+        snapshot: options.acknowledged,
+    };
+    examine_behind(storage, layout, covered, options.prefix.as_ref())
 }
 
 /// Makes durable what only the page cache may hold.

@@ -139,6 +139,22 @@ impl Position {
     }
 }
 
+/// The last lines of which somebody knows that they were acknowledged.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Covered {
+    /// By a checkpoint: a ledger that ends before it was cut.
+    pub(super) checkpoint: Option<u64>,
+    /// By a snapshot, which only tells damage from a torn tail.
+    pub(super) snapshot: Option<u64>,
+}
+
+impl Covered {
+    /// The last line that no torn tail can hold.
+    fn acknowledged(self) -> Option<u64> {
+        self.checkpoint.max(self.snapshot)
+    }
+}
+
 /// Segments and the state of the last one, or of the first one that is damaged.
 #[derive(Debug)]
 pub(super) struct Examined {
@@ -180,14 +196,14 @@ pub(super) fn check_found<S: Storage>(storage: &S, layout: &Layout) -> Result<()
 pub(super) fn examine_behind<S: Storage>(
     storage: &S,
     layout: &Layout,
-    checkpoint: Option<u64>,
+    covered: Covered,
     prefix: Option<&Prefix>,
 ) -> io::Result<Examined> {
     let held = match prefix {
         Some(known) if compare_in(storage, layout, known)?.is_none() => known,
-        _ => return examine(storage, layout, checkpoint, Position::beginning()),
+        _ => return examine(storage, layout, covered, Position::beginning()),
     };
-    let mut examined = examine(storage, layout, checkpoint, Position::behind(held))?;
+    let mut examined = examine(storage, layout, covered, Position::behind(held))?;
     let mut segments = Vec::new();
     for first_seq in layout.segments(storage)? {
         if first_seq >= held.place.segment {
@@ -215,7 +231,7 @@ pub(super) fn examine_behind<S: Storage>(
 pub(super) fn examine<S: Storage>(
     storage: &S,
     layout: &Layout,
-    checkpoint: Option<u64>,
+    covered: Covered,
     from: Position,
 ) -> io::Result<Examined> {
     // The seals come first: a writer may be sealing, and never takes back a seal.
@@ -226,7 +242,7 @@ pub(super) fn examine<S: Storage>(
     let mut walk = Walk {
         storage,
         layout,
-        checkpoint,
+        covered,
         seals: seals.as_ref().unwrap_or(&none),
         from: from.first_seq,
         position: from,
@@ -267,7 +283,7 @@ pub(super) fn examine<S: Storage>(
 struct Walk<'a, S> {
     storage: &'a S,
     layout: &'a Layout,
-    checkpoint: Option<u64>,
+    covered: Covered,
     seals: &'a Seals,
     /// The first segment that is read.
     from: u64,
@@ -300,7 +316,7 @@ impl<S: Storage> Walk<'_, S> {
         let path = self.layout.segment(first_seq);
         let mut file = self.storage.open(&path)?;
         let Position { known, start, .. } = &mut self.position;
-        let mut diagnosis = diagnose_behind(&mut file, known, start, self.checkpoint)?;
+        let mut diagnosis = diagnose_behind(&mut file, known, start, self.covered.acknowledged())?;
         let seal = self.seals.of(first_seq);
         if seal.is_some() || !is_last {
             diagnosis = sealed(diagnosis);
@@ -367,13 +383,14 @@ impl<S: Storage> Walk<'_, S> {
         }
         match &diagnosis {
             Diagnosis::Clean { tip, .. }
-                if (self.checkpoint).is_some_and(|checkpoint| tip.head.seq < checkpoint) =>
+                if (self.covered.checkpoint)
+                    .is_some_and(|checkpoint| tip.head.seq < checkpoint) =>
             {
                 let tail = Tail {
                     offset: end,
                     bytes: 0,
                 };
-                Diagnosis::Refused(Refusal::below(self.checkpoint, tip, &tail))
+                Diagnosis::Refused(Refusal::below(self.covered.checkpoint, tip, &tail))
             }
             _ => diagnosis,
         }

@@ -6,7 +6,7 @@ use std::vec;
 
 use super::diagnosis::{Diagnosis, Refusal, Tail};
 use super::layout::Layout;
-use super::open::{OpenError, Segment, check_found, examine_behind};
+use super::open::{Covered, OpenError, Segment, check_found, examine_behind};
 use super::prefix::place_of_last_line;
 use super::storage::{Disk, Storage};
 use crate::chain::place::{Place, Prefix};
@@ -62,8 +62,8 @@ impl<S: Storage> LedgerReader<S> {
     ) -> Result<Self, OpenError> {
         let layout = Layout::new(dir);
         check_found(&storage, &layout)?;
-        let examined =
-            examine_behind(&storage, &layout, None, prefix).map_err(OpenError::io(dir))?;
+        let examined = examine_behind(&storage, &layout, Covered::default(), prefix)
+            .map_err(OpenError::io(dir))?;
         match &examined.diagnosis {
             Diagnosis::Clean { tip, .. } | Diagnosis::Torn { tip, .. } if tip.head.seq == 0 => {
                 let path = dir.to_owned();

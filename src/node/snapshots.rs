@@ -454,7 +454,7 @@ impl<S: Storage + Clone> Snapshots<S> {
         let prefix = (snapshot.as_ref()).map(|(snapshot, _)| snapshot.header().prefix());
         let options = OpenOptions {
             wait,
-            checkpoint: acknowledged(&ignored),
+            acknowledged: acknowledged(&ignored),
             prefix,
             ..OpenOptions::default()
         };

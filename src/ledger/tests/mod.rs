@@ -75,6 +75,7 @@ fn dir_with(bytes: &[u8]) -> TempDir {
 const AT_ONCE: OpenOptions = OpenOptions {
     wait: Wait::No,
     checkpoint: None,
+    acknowledged: None,
     prefix: None,
     segment_bytes: OpenOptions::SEGMENT_BYTES,
 };
