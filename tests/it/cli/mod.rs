@@ -15,6 +15,7 @@ mod golden_ledger;
 mod harness;
 mod help;
 mod history;
+mod independent;
 mod keys;
 mod lifecycle;
 mod predictions;
