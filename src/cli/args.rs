@@ -129,6 +129,8 @@ pub enum Command {
     Verify(commands::verify::Verify),
     /// Rebuild the state from the history.
     Replay(commands::replay::Replay),
+    /// Show where two ledgers part.
+    Diff(commands::diff::Diff),
     /// Show the policy in force, or a template.
     #[command(subcommand, after_long_help = help!("  althing policy show\n  althing policy template > policy.json"))]
     Policy(commands::policy::PolicyCommand),

@@ -104,6 +104,7 @@ fn run(args: Args, output: &Output) -> Result<Exit, Failure> {
         Command::Log(log) => commands::log::run(&log, &session, output),
         Command::Verify(verify) => commands::verify::run(&verify, &session, output),
         Command::Replay(replay) => commands::replay::run(&replay, &session, output),
+        Command::Diff(diff) => commands::diff::run(&diff, output),
         Command::Policy(policy) => commands::policy::run(&policy, &session, output),
         Command::Export(export) => commands::export::run(&export, &session, output),
         Command::Completions(shell) => {

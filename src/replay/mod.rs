@@ -5,8 +5,10 @@
 //! out. Signatures are checked again. Specification, "Determinism".
 
 pub mod counterfactual;
+pub mod divergence;
 mod error;
 mod signatures;
+pub mod state_differences;
 
 use std::io::Read;
 

@@ -218,7 +218,7 @@ fn they_agree_with_althing_on_every_kind_of_tampering() {
 
 /// The ledger with a trace in its last part that a crash leaves, or something alike.
 fn crashed(mut bytes: Vec<u8>, number: usize) -> Vec<u8> {
-    if number % 5 == 0 {
+    if number.is_multiple_of(5) {
         // Not a crash: the last line feed is another byte.
         bytes.pop();
         bytes.push(b'x');

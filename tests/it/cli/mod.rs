@@ -10,6 +10,8 @@ mod answers;
 mod authorization;
 mod bad_input;
 mod demo;
+mod diff;
+mod explain;
 mod founding;
 mod golden_ledger;
 mod harness;
