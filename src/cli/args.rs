@@ -141,6 +141,8 @@ pub enum Command {
     /// Keep the state beside the ledger, so that commands start faster.
     #[command(subcommand, after_long_help = help!("  althing snapshot create\n  althing snapshot inspect"))]
     Snapshot(commands::snapshot::SnapshotCommand),
+    /// Show where two ledgers part.
+    Diff(commands::diff::Diff),
     /// Show the policy in force, or a template.
     #[command(subcommand, after_long_help = help!("  althing policy show\n  althing policy template > policy.json"))]
     Policy(commands::policy::PolicyCommand),

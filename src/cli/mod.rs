@@ -106,6 +106,7 @@ fn run(args: Args, output: &Output) -> Result<Exit, Failure> {
         Command::Repair(repair) => commands::repair::run(&repair, &session, output),
         Command::Replay(replay) => commands::replay::run(&replay, &session, output),
         Command::Snapshot(snapshot) => commands::snapshot::run(&snapshot, &session, output),
+        Command::Diff(diff) => commands::diff::run(&diff, output),
         Command::Policy(policy) => commands::policy::run(&policy, &session, output),
         Command::Export(export) => commands::export::run(&export, &session, output),
         Command::Completions(shell) => {

@@ -6,9 +6,11 @@
 
 mod catch_up;
 pub mod counterfactual;
+pub mod divergence;
 mod error;
 mod signatures;
 pub mod snapshot;
+pub mod state_differences;
 
 use std::io::Read;
 

@@ -13,6 +13,7 @@ mod bytes;
 #[cfg(feature = "cli")]
 mod cli;
 mod delegation;
+mod divergence;
 #[cfg(feature = "cli")]
 mod documentation;
 mod forgery;

@@ -3,7 +3,9 @@
 pub mod authorization;
 pub mod completions;
 pub mod demo;
+pub mod diff;
 pub mod evidence;
+mod explain;
 pub mod export;
 pub mod genesis;
 pub mod init;

@@ -3,8 +3,9 @@
 use clap::Args;
 use serde::Serialize;
 
+use super::explain;
 use crate::chain::line::{Head, Line};
-use crate::chain::lines::{Ending, LineReader};
+use crate::chain::lines::{Ending, LineReader, ReadLineError};
 use crate::chain::merkle::MerkleAccumulator;
 use crate::cli::error::{Failure, replay_exit};
 use crate::cli::exit::{Exit, help};
@@ -25,6 +26,7 @@ use crate::replay::{Replay, ReplayError};
     "  althing verify
   althing verify --json | jq .problems
   althing verify --invariants
+  althing verify --explain 12
 
 Checked are the form and the hash of every line, the links between them, every signature, and that
 each decision, grant and removal is exactly what the rules give. A tail that a crash cut short is
@@ -38,6 +40,10 @@ pub struct Verify {
     /// up, nobody is counted twice, and so on. Slow on a long history.
     #[arg(long)]
     invariants: bool,
+    /// Show how one entry is hashed, linked and led to the Merkle root, with the commands that redo
+    /// it: the one that is named, otherwise the first that is damaged, or the last.
+    #[arg(long, value_name = "SEQ", num_args = 0..=1, conflicts_with_all = ["full", "invariants"])]
+    explain: Option<Option<u64>>,
 }
 
 /// Something that is wrong, or worth knowing.
@@ -103,7 +109,11 @@ pub fn run(verify: &Verify, session: &Session, output: &Output) -> Result<Exit, 
     let Verify {
         full: _,
         invariants,
+        explain,
     } = verify;
+    if let Some(seq) = explain {
+        return explain::run(*seq, session, output);
+    }
     let reader = session.open_reader()?;
     let (report, exit) = examine(&reader, session.now(), *invariants)?;
     output.report(&report)?;
@@ -216,7 +226,11 @@ impl Examination {
                 Ok(Some(raw)) => raw,
                 Ok(None) => break,
                 Err(error) => {
-                    self.chain_problem(error.code(), seq, 0, error.to_string());
+                    let offset = match &error {
+                        ReadLineError::TooLong { offset } => *offset,
+                        ReadLineError::Io(_) => 0,
+                    };
+                    self.chain_problem(error.code(), seq, offset, error.to_string());
                     return Ok(());
                 }
             };

@@ -164,6 +164,13 @@ fn the_stable_answers_keep_their_shape() {
         &world.run("snapshot inspect --json").ok(),
     );
     fs::remove_dir_all(world.ledger().join("snapshots")).unwrap();
+    let other = world.copy();
+    world.propose("authorize-agent did:example:one", HOUR);
+    other.propose("authorize-agent did:example:two", HOUR);
+    let (one, two) = (world.ledger().display(), other.ledger().display());
+    let diff = format!("diff {one} {two} --json");
+    golden("explain", &world.run("verify --explain 3 --json").ok());
+    golden("diff", &world.run(&diff).exits(13));
     let mut bytes = world.bytes();
     bytes.pop();
     fs::write(world.segment(), &bytes).unwrap();

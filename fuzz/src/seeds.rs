@@ -1,0 +1,209 @@
+//! The seeds, made from the golden ledger.
+//!
+//! `cargo test --manifest-path fuzz/Cargo.toml make_the_seeds -- --ignored` writes them; inputs
+//! under other names, such as those that libFuzzer found, stay.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::ledger::with_good_hashes;
+
+const GOLDEN: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../tests/golden/ledger-v1/ledger/00000000000000000001.jsonl"
+);
+
+fn write(target: &str, name: &str, bytes: impl AsRef<[u8]>) {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("corpus")
+        .join(target);
+    fs::create_dir_all(&dir).expect("the corpus can be written");
+    fs::write(dir.join(name), bytes).expect("the corpus can be written");
+}
+
+/// The golden ledger without its signatures, which are most of it, chained anew.
+fn unsigned() -> Vec<u8> {
+    let mut text = fs::read_to_string(GOLDEN).expect("the golden ledger");
+    for key in ["\"signature\":\"", "\"founding\":\""] {
+        let mut pieces = text.split(key);
+        let mut without = pieces.next().unwrap_or_default().to_owned();
+        for piece in pieces {
+            let (_, rest) = piece.split_once('"').expect("a text ends");
+            without = without + key + "\"" + rest;
+        }
+        text = without;
+    }
+    with_good_hashes(text.as_bytes())
+}
+
+/// What stands between `"data":` and the hashes of a line.
+fn data(line: &str) -> &str {
+    let (_, rest) = line.split_once(",\"data\":").expect("a line has data");
+    &rest[..rest.len() - 160]
+}
+
+/// The shortest line of each operation.
+fn shortest(ledger: &str) -> BTreeMap<String, &str> {
+    let mut found: BTreeMap<String, &str> = BTreeMap::new();
+    for line in ledger.lines() {
+        let value: Value = serde_json::from_str(line).expect("a line is JSON");
+        let operation = value["operation"].as_str().expect("a text").to_owned();
+        let shortest = found.entry(operation).or_insert(line);
+        if line.len() < shortest.len() {
+            *shortest = line;
+        }
+    }
+    found
+}
+
+#[test]
+#[ignore = "writes the corpus"]
+fn make_the_seeds() {
+    let unsigned = unsigned();
+    let ledger = std::str::from_utf8(&unsigned).expect("a ledger is text");
+    for (operation, line) in shortest(ledger) {
+        write("line", &operation, line);
+        write("event", &operation, format!("{operation}\n{}", data(line)));
+        if line.len() < 1_500 {
+            write("canonical", &operation, data(line));
+        }
+    }
+    statements(ledger);
+    policies(ledger);
+    texts();
+    ledgers(ledger);
+}
+
+fn statements(ledger: &str) {
+    for (operation, kind) in [
+        ("ledger_created", "F"),
+        ("proposal_created", "P"),
+        ("vote_cast", "B"),
+        ("proposal_withdrawn", "W"),
+        ("key_rotated", "R"),
+    ] {
+        let of = |line: &&str| line.contains(&format!("\"operation\":\"{operation}\""));
+        let mut statements: Vec<&str> = ledger
+            .lines()
+            .filter(of)
+            .filter_map(|line| data(line).split_once("\"statement\":"))
+            .map(|(_, rest)| statement(rest))
+            .filter(|statement| statement.len() < 6_000)
+            .collect();
+        statements.sort_by_key(|statement| statement.len());
+        statements.dedup_by_key(|statement| statement.len());
+        for (number, statement) in statements.into_iter().take(16).enumerate() {
+            write(
+                "statement",
+                &format!("{operation}-{number:02}"),
+                format!("{kind}{statement}"),
+            );
+            let signed = format!("{kind}{{\"signature\":\"\",\"statement\":{statement}}}");
+            if number == 0 {
+                write("statement", &format!("{operation}-signed"), signed);
+            }
+        }
+    }
+}
+
+/// The statement at the start of `rest`: up to its closing brace.
+fn statement(rest: &str) -> &str {
+    let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+    assert!(values.next().is_some_and(|value| value.is_ok()));
+    &rest[..values.byte_offset()]
+}
+
+fn policies(ledger: &str) {
+    let founding: Value =
+        serde_json::from_str(ledger.lines().next().expect("a line")).expect("JSON");
+    let policy = founding["data"]["statement"]["policy"].clone();
+    write("policy", "founding", format!("{policy}\n\u{1}\u{2}\u{3}"));
+    let mut stricter = policy.clone();
+    stricter["default"]["absolute"] = "2/3".into();
+    stricter["default"]["timelock_seconds"] = 3_600.into();
+    write(
+        "policy",
+        "absolute",
+        format!("{stricter}\n\u{7}\u{7}\u{7}\u{1}"),
+    );
+    let mut lenient = policy;
+    lenient["default"]["quorum"] = Value::Null;
+    lenient["kinds"] = serde_json::json!({"add-node": {"absolute": null, "quorum": "1/3"}});
+    lenient["early_decision"] = false.into();
+    write("policy", "lenient", format!("{lenient}\n\u{1}"));
+}
+
+fn texts() {
+    for (name, text) in [
+        (
+            "scope",
+            "{\"environment\":[\"prod\",\"test\"],\"max_rate_qps\":50}",
+        ),
+        ("context", "{\"environment\":\"prod\",\"region\":\"eu\"}"),
+        ("subject", "did:example:triage"),
+        ("urn", "urn:model:triage:1.2"),
+        (
+            "node",
+            "did:pqaid:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+        ),
+        (
+            "hash",
+            "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+        ),
+        ("uuid", "01234567-89ab-cdef-0123-456789abcdef"),
+        ("timestamp", "2024-02-29T23:59:59.999999Z"),
+        ("rfc3339", "2024-02-29T23:59:59+01:00"),
+        ("fraction", "2/3"),
+        ("weight", "9007199254740991"),
+        ("base64", "aGVsbG8="),
+        ("algorithm", "ML-DSA-65"),
+        ("name", "Krankenhaus Süd 東"),
+        ("everything", "*"),
+    ] {
+        write("text", name, text);
+    }
+}
+
+/// Beginnings of the ledger that end with a batch, and for recovery others that do not.
+fn ledgers(ledger: &str) {
+    let mut ends = Vec::new();
+    let mut bytes = 0;
+    for line in ledger.split_inclusive('\n') {
+        bytes += line.len();
+        let value: Value = serde_json::from_str(line).expect("a line is JSON");
+        if value["batch"][0] == value["batch"][1] {
+            ends.push(bytes);
+        }
+    }
+    for (name, end) in [
+        ("founding", ends[0]),
+        ("proposal", ends[1]),
+        ("grant", ends[4]),
+        ("half", ends[ends.len() / 2]),
+        ("whole", ends[ends.len() - 1]),
+    ] {
+        write("ledger", name, &ledger[..end]);
+    }
+    let torn = &ledger[..ends[4] - 40];
+    write("recovery", "clean", &ledger[..ends[4]]);
+    write("recovery", "torn-line", torn);
+    write("recovery", "torn-batch", &ledger[..ends[4] - 400]);
+    write(
+        "recovery",
+        "torn-nul",
+        format!("{}{}", &ledger[..ends[4] - 300], "\0".repeat(300)),
+    );
+    write(
+        "recovery",
+        "founding-nul",
+        format!("{}{}", &ledger[..ends[0]], "\0".repeat(64)),
+    );
+    write(
+        "recovery",
+        "damaged",
+        format!("{}garbage\n", &ledger[..ends[1]]),
+    );
+}
