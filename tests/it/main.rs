@@ -7,6 +7,7 @@
     reason = "tests read and write files, and look at the machine"
 )]
 
+mod adversarial;
 mod architecture;
 mod blast_radius;
 mod bytes;
@@ -29,6 +30,7 @@ mod provenance;
 mod refusals;
 mod replaying;
 mod rules;
+mod scenario;
 mod specification;
 mod tally;
 
