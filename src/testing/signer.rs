@@ -62,9 +62,7 @@ fn stand_in(key: &PublicKey, message: &[u8]) -> [u8; 32] {
 }
 
 /// Signs with the key of a seed, without chance.
-fn deterministically<P: MlDsaParams + 'static>(
-    seed: &[u8; SEED_BYTES],
-) -> Arc<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync> {
+fn deterministically<P: MlDsaParams + 'static>(seed: &[u8; SEED_BYTES]) -> Arc<SignBytes> {
     let key = ml_dsa::SigningKey::<P>::from_seed(&(*seed).into());
     Arc::new(move |message| key.sign(message).encode().to_vec())
 }
@@ -81,8 +79,10 @@ pub struct Signer {
 enum Secret {
     StandIn,
     MlDsa(Arc<SigningKey>),
-    Deterministic(Arc<dyn Fn(&[u8]) -> Vec<u8> + Send + Sync>),
+    Deterministic(Arc<SignBytes>),
 }
+
+type SignBytes = dyn Fn(&[u8]) -> Vec<u8> + Send + Sync;
 
 /// Making a real key takes a while, and every test asks for the same few.
 static SIGNERS: Mutex<BTreeMap<(Signatures, usize), Signer>> = Mutex::new(BTreeMap::new());

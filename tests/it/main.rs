@@ -16,6 +16,7 @@ mod cli;
 mod delegation;
 #[cfg(feature = "cli")]
 mod documentation;
+mod exhaustive;
 mod forgery;
 mod freeze;
 mod holes;

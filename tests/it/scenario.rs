@@ -145,7 +145,8 @@ fn what_does_not_hold_is_told_with_the_history_and_side_by_side() {
 #[test]
 fn every_expectation_can_fail() {
     let vote = || opened().when(votes(1, "triage", Approve));
-    let wrong: [(fn(Scenario) -> Scenario, &str); 8] = [
+    type Tell = fn(Scenario) -> Scenario;
+    let wrong: [(Tell, &str); 8] = [
         (|it| it.then(events([])), "≠  1  (nothing)"),
         (|it| it.then(nothing()), "≠  1  (nothing)"),
         (
