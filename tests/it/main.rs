@@ -19,6 +19,7 @@ mod documentation;
 mod exhaustive;
 mod forgery;
 mod freeze;
+mod golden;
 mod holes;
 mod invariants;
 mod keys;
