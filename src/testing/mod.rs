@@ -47,3 +47,8 @@ pub use mischief::{Adversarial, Mischief, Outcome};
 pub use scenario::Scenario;
 pub use signer::{Signatures, Signer, StandInVerifier};
 pub use tampering::Tampering;
+
+/// The examples of the guide are run with the documentation's own.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/testing.md")]
+pub struct Guide;
