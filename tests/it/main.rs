@@ -21,6 +21,7 @@ mod forgery;
 mod freeze;
 mod golden;
 mod holes;
+mod idempotence;
 mod invariants;
 mod keys;
 mod lifecycle;
