@@ -6,11 +6,14 @@
 //! | to | use |
 //! | --- | --- |
 //! | set up a ledger and drive it step by step | [`Assembly`] |
+//! | tell a history as given, when, then | [`scenario`] |
 //! | say what is proposed | [`actions`] |
 //! | sign as a node | [`Signer`] |
 //! | run many histories quickly | [`StandInVerifier`], [`History`] |
 //! | generate electorates, policies and histories | [`strategies`] |
-//! | damage a ledger | [`Tampering`] |
+//! | damage the bytes of a ledger | [`Tampering`] |
+//! | rewrite a ledger with right hashes | [`Book`] |
+//! | let one thing go wrong in a history | [`Mischief`] |
 //! | hold an implementation against the rules | [`model`] |
 //!
 //! ```
@@ -28,13 +31,24 @@
 
 pub mod actions;
 mod assembly;
+mod book;
 mod history;
+mod mischief;
 pub mod model;
+pub mod scenario;
 mod signer;
 pub mod strategies;
 mod tampering;
 
 pub use assembly::{Assembly, founding, genesis, prediction};
+pub use book::Book;
 pub use history::{History, Matter, Played, Step};
+pub use mischief::{Adversarial, Mischief, Outcome};
+pub use scenario::Scenario;
 pub use signer::{Signatures, Signer, StandInVerifier};
 pub use tampering::Tampering;
+
+/// The examples of the guide are run with the documentation's own.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/testing.md")]
+pub struct Guide;

@@ -4,19 +4,24 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ml_dsa::{MlDsa44, MlDsa65, MlDsa87, MlDsaParams, Signer as _};
+
 use crate::governance::digest::Digest;
 use crate::governance::id::NodeId;
 use crate::governance::key::{Algorithm, PublicKey, Signature, SignatureVerifier};
 use crate::governance::statement::{Signed, Statement, StatementContent};
-use crate::identity::{MlDsaVerifier, SigningKey};
+use crate::identity::{MlDsaVerifier, SEED_BYTES, SigningKey};
 
 /// Which signatures a test's nodes make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Signatures {
     /// Digests that anybody could compute: fast, and refused by every real verifier.
     StandIn,
-    /// ML-DSA.
+    /// ML-DSA, as nodes sign: another signature each time.
     MlDsa(Algorithm),
+    /// The deterministic variant of ML-DSA (FIPS 204, section 3.4): the same bytes each time, which
+    /// every verifier accepts. For ledgers that are written once more and must come out the same.
+    Deterministic(Algorithm),
 }
 
 impl Signatures {
@@ -25,7 +30,7 @@ impl Signatures {
     pub fn verifier(self) -> &'static (dyn SignatureVerifier + Send + Sync) {
         match self {
             Self::StandIn => &StandInVerifier,
-            Self::MlDsa(_) => &MlDsaVerifier,
+            Self::MlDsa(_) | Self::Deterministic(_) => &MlDsaVerifier,
         }
     }
 
@@ -34,7 +39,7 @@ impl Signatures {
     pub fn boxed_verifier(self) -> Box<dyn SignatureVerifier + Send + Sync> {
         match self {
             Self::StandIn => Box::new(StandInVerifier),
-            Self::MlDsa(_) => Box::new(MlDsaVerifier),
+            Self::MlDsa(_) | Self::Deterministic(_) => Box::new(MlDsaVerifier),
         }
     }
 }
@@ -56,6 +61,12 @@ fn stand_in(key: &PublicKey, message: &[u8]) -> [u8; 32] {
     *Digest::of(&[key.as_bytes(), message].concat()).as_bytes()
 }
 
+/// Signs with the key of a seed, without chance.
+fn deterministically<P: MlDsaParams + 'static>(seed: &[u8; SEED_BYTES]) -> Arc<SignBytes> {
+    let key = ml_dsa::SigningKey::<P>::from_seed(&(*seed).into());
+    Arc::new(move |message| key.sign(message).encode().to_vec())
+}
+
 /// A key with which a test signs.
 #[derive(Clone)]
 pub struct Signer {
@@ -68,7 +79,10 @@ pub struct Signer {
 enum Secret {
     StandIn,
     MlDsa(Arc<SigningKey>),
+    Deterministic(Arc<SignBytes>),
 }
+
+type SignBytes = dyn Fn(&[u8]) -> Vec<u8> + Send + Sync;
 
 /// Making a real key takes a while, and every test asks for the same few.
 static SIGNERS: Mutex<BTreeMap<(Signatures, usize), Signer>> = Mutex::new(BTreeMap::new());
@@ -95,6 +109,20 @@ impl Signer {
             Signatures::MlDsa(algorithm) => {
                 Self::ml_dsa(SigningKey::from_seed(algorithm, &seed).expect("any seed gives a key"))
             }
+            Signatures::Deterministic(algorithm) => Self::deterministic(algorithm, &seed),
+        }
+    }
+
+    fn deterministic(algorithm: Algorithm, seed: &[u8; SEED_BYTES]) -> Self {
+        let key = SigningKey::from_seed(algorithm, seed).expect("any seed gives a key");
+        let sign = match algorithm {
+            Algorithm::MlDsa44 => deterministically::<MlDsa44>(seed),
+            Algorithm::MlDsa65 => deterministically::<MlDsa65>(seed),
+            Algorithm::MlDsa87 => deterministically::<MlDsa87>(seed),
+        };
+        Self {
+            secret: Secret::Deterministic(sign),
+            ..Self::ml_dsa(key)
         }
     }
 
@@ -145,6 +173,7 @@ impl Signer {
         match &self.secret {
             Secret::StandIn => Signature::new(&stand_in(&self.key, message)).expect("short enough"),
             Secret::MlDsa(key) => key.sign_message(message).expect("the key can sign"),
+            Secret::Deterministic(sign) => Signature::new(&sign(message)).expect("short enough"),
         }
     }
 

@@ -1,19 +1,38 @@
 //! Generators for property tests.
 //!
-//! What they make shrinks towards fewer founders, the default policy and fewer steps.
+//! | what | shrinks towards |
+//! | --- | --- |
+//! | [`node_ids`], [`proposal_ids`], [`vote_ids`] | the first of all |
+//! | [`subjects`], [`names`], [`labels`], [`prose`] | short texts of plain letters |
+//! | [`bad_names`] | a text with one fault |
+//! | [`weights`], [`fractions`], [`electorates`] | 1; 0 of 1; one founder of weight 1 |
+//! | [`scopes`], [`contexts`] | no restriction; nothing claimed |
+//! | [`policies`] | the default policy |
+//! | [`bad_policies`] | the default policy with one fault |
+//! | [`histories`] | fewer founders and steps, the default policy |
+//! | [`adversarial`] | the plainest [`Mischief`], after a shorter history |
+//! | [`tamperings`], [`tampered_ledgers`] | a flip of the first bit, of a shorter history |
+//!
+//! A history is shrunk by taking steps out: any list of steps gives a valid ledger, so what is left
+//! is the few steps that it takes.
 
-use proptest::collection::vec;
+use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
+use proptest::sample::select;
 use uuid::Uuid;
 
 use super::history::{History, Matter, Step};
+use super::mischief::{Adversarial, Mischief};
+use super::signer::{Signatures, Signer};
 use super::tampering::Tampering;
 use crate::governance::ballot::Decision;
-use crate::governance::id::{ProposalId, Subject, VoteId};
-use crate::governance::policy::{Policy, PredictionPolicy};
+use crate::governance::id::{NodeId, ProposalId, Subject, VoteId};
+use crate::governance::label::{Label, Name, Prose};
+use crate::governance::policy::{Policy, PolicyError, PredictionPolicy};
+use crate::governance::scope::{CheckContext, Scope};
 use crate::governance::time::Seconds;
-use crate::governance::weight::Fraction;
+use crate::governance::weight::{Fraction, Weight};
 
 /// Founders' weights: one to six founders, mostly of small weight.
 pub fn electorates() -> impl Strategy<Value = Vec<u64>> {
@@ -39,6 +58,86 @@ pub fn vote_ids() -> impl Strategy<Value = VoteId> {
     any::<u128>().prop_map(|number| VoteId::from_uuid(Uuid::from_u128(number)))
 }
 
+/// Ids of nodes, those of the first few signers.
+pub fn node_ids() -> impl Strategy<Value = NodeId> {
+    (0..20_usize).prop_map(|index| Signer::nth(Signatures::StandIn, index).node())
+}
+
+/// Plain text: no white space at its ends, no control and no format characters.
+fn plain(most: usize) -> impl Strategy<Value = String> {
+    let inner = format!("[a-zA-Z0-9äøł漢 '/-]{{0,{}}}", most.saturating_sub(2));
+    let inner = proptest::string::string_regex(&inner).expect("a pattern");
+    ("[a-zé漢]", inner, "[a-z0-9]").prop_map(|(first, inner, last)| first + &inner + &last)
+}
+
+/// Names of ledgers and nodes.
+pub fn names() -> impl Strategy<Value = Name> {
+    plain(20).prop_map(|text| text.parse().expect("a name"))
+}
+
+/// Titles and labels.
+pub fn labels() -> impl Strategy<Value = Label> {
+    plain(60).prop_map(|text| text.parse().expect("a label"))
+}
+
+/// Descriptions and rationales, control characters and empty ones included.
+pub fn prose() -> impl Strategy<Value = Prose> {
+    prop_oneof![2 => "[a-z \n]{0,40}", 1 => "\\PC{0,40}"]
+        .prop_map(|text| text.parse().expect("short enough"))
+}
+
+/// What is no name: empty, too long, blank at an end, or with a character that nobody sees.
+pub fn bad_names() -> impl Strategy<Value = String> {
+    let unseen = select(vec![
+        '\0', '\n', '\u{7f}', '\u{ad}', '\u{200b}', '\u{202e}', '\u{feff}',
+    ]);
+    prop_oneof![
+        Just(String::new()),
+        plain(20).prop_map(|text| format!(" {text}")),
+        plain(20).prop_map(|text| format!("{text} ")),
+        (plain(10), unseen, plain(10))
+            .prop_map(|(one, unseen, other)| format!("{one}{unseen}{other}")),
+        (257..300_usize).prop_map(|count| "x".repeat(count)),
+    ]
+}
+
+/// Weights, mostly small.
+pub fn weights() -> impl Strategy<Value = Weight> {
+    prop_oneof![6 => 1..=9_u64, 1 => 1..=crate::governance::MAX_INTEGER]
+        .prop_map(|weight| Weight::new(weight).expect("a weight"))
+}
+
+/// Scopes of few keys, so that they meet [`contexts`].
+pub fn scopes() -> impl Strategy<Value = Scope> {
+    let allowed = btree_set(select(vec!["prod", "test", "lab"]), 0..=2);
+    (allowed.clone(), allowed, option::of(0..=100_u64)).prop_map(|(environments, sites, limit)| {
+        let mut scope = Scope::unrestricted();
+        let environments = environments
+            .into_iter()
+            .map(|value| ("environment", value.to_owned()));
+        let sites = sites.into_iter().map(|value| ("site", value.to_owned()));
+        let limit = limit.map(|limit| ("max_rate_qps", limit.to_string()));
+        for (key, value) in environments.chain(sites).chain(limit) {
+            scope.allow(key, &value).expect("a key and a value");
+        }
+        scope
+    })
+}
+
+/// Contexts of the keys of [`scopes`].
+pub fn contexts() -> impl Strategy<Value = CheckContext> {
+    let value = || option::of(select(vec!["prod", "test", "lab", "elsewhere"]));
+    (value(), value()).prop_map(|(environment, site)| {
+        let mut context = CheckContext::default();
+        for (key, value) in [("environment", environment), ("site", site)] {
+            if let Some(value) = value {
+                context.set(key, value).expect("a key and a value");
+            }
+        }
+        context
+    })
+}
+
 /// Subjects of all forms.
 pub fn subjects() -> impl Strategy<Value = Subject> {
     "(did|urn):[a-z]{1,8}:[!-~]{1,40}".prop_map(|text| text.parse().expect("a DID or URN"))
@@ -57,7 +156,8 @@ pub fn policies() -> impl Strategy<Value = Policy> {
     let preset = prop_oneof![Just(Policy::default()), Just(Policy::uniform())];
     let conditions = option::of((fractions(), fractions()));
     let switches = (any::<bool>(), any::<bool>(), any::<bool>());
-    (preset, conditions, switches, 1..=6_u64)
+    let max_open = prop_oneof![1 => Just(Policy::default().max_open_proposals), 3 => 1..=6_u64];
+    (preset, conditions, switches, max_open)
         .prop_map(
             |(mut policy, conditions, (late, timelock, refuse), max_open)| {
                 if let Some((quorum, approval)) = conditions {
@@ -79,6 +179,41 @@ pub fn policies() -> impl Strategy<Value = Policy> {
         .prop_filter("a policy that can stand", |policy| {
             policy.validate().is_ok()
         })
+}
+
+/// Policies that can't stand, each with the reason.
+pub fn bad_policies() -> impl Strategy<Value = (Policy, PolicyError)> {
+    let faults: [fn(&mut Policy) -> PolicyError; 6] = [
+        |policy| {
+            policy.max_open_proposals = 0;
+            PolicyError::NoProposals
+        },
+        |policy| {
+            policy.delegation_depth = crate::governance::MAX_INTEGER + 1;
+            PolicyError::TooLarge
+        },
+        |policy| {
+            policy.default.approval = None;
+            policy.default.absolute = None;
+            PolicyError::NoApproval(None)
+        },
+        |policy| {
+            policy.default.approval = Fraction::new(0, 1);
+            PolicyError::ZeroApproval(None)
+        },
+        |policy| {
+            policy.default.absolute = Fraction::new(3, 3);
+            PolicyError::AbsoluteOutOfReach(None)
+        },
+        |policy| {
+            policy.default.voting_seconds = Seconds::ZERO;
+            PolicyError::NoTime(None)
+        },
+    ];
+    (policies(), select(faults.to_vec())).prop_map(|(mut policy, spoil)| {
+        let error = spoil(&mut policy);
+        (policy, error)
+    })
 }
 
 /// Ends of grants: before most decisions, before executions and after them.
@@ -160,6 +295,35 @@ pub fn histories(most: usize) -> impl Strategy<Value = History> {
             steps,
         }
     })
+}
+
+/// Everything that can go wrong.
+pub fn mischiefs() -> impl Strategy<Value = Mischief> {
+    select(Mischief::ALL.to_vec())
+}
+
+/// Histories of at most `most` steps after which, or in which, exactly one thing goes wrong.
+///
+/// A history in which there is nothing to forge yet gets a decision that everybody agrees on.
+pub fn adversarial(most: usize) -> impl Strategy<Value = Adversarial> {
+    (mischiefs(), histories(most), any::<u8>()).prop_filter_map(
+        "a history in which this can happen",
+        |(mischief, history, at)| {
+            mischief.after(&history, usize::from(at)).or_else(|| {
+                let agreed = Matter::AuthorizeModel {
+                    model: 0,
+                    in_prod: false,
+                    seconds: None,
+                };
+                let mut history = history;
+                history.steps.push(Step::Agree {
+                    by: 0,
+                    matter: agreed,
+                });
+                mischief.after(&history, usize::from(at))
+            })
+        },
+    )
 }
 
 /// Ways to damage a ledger.

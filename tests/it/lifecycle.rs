@@ -18,7 +18,11 @@ use althing::governance::time::Seconds;
 use althing::testing::actions::{
     self, authorize_agent, authorize_model, remove_node, revoke_grant, revoke_model, update_policy,
 };
-use althing::testing::{Assembly, prediction};
+use althing::testing::scenario::{
+    Expected, accuses, authorizes, closes, events, executes, holds, passes, status, tainted,
+    vote_each, votes, waits, waits_for_deadline,
+};
+use althing::testing::{Assembly, Scenario, prediction};
 
 fn with_timelock() -> Policy {
     let mut policy = Policy::default();
@@ -42,6 +46,12 @@ fn check(assembly: &Assembly, model: &str) -> CheckReason {
     authorizations
         .check(AuthorizationKind::Model, &subject, &context, assembly.now())
         .reason
+}
+
+fn checks(model: &'static str, reason: CheckReason) -> Expected {
+    holds(&format!("{model} is {}", reason.name()), move |stage| {
+        check(&stage.assembly, model) == reason
+    })
 }
 
 fn operations(events: &[Event]) -> Vec<&'static str> {
@@ -124,16 +134,15 @@ fn the_deadline_decides_what_no_majority_decided_before() {
 
 #[test]
 fn a_timelock_delays_a_decision_until_somebody_executes_it() {
-    let mut assembly = Assembly::under(with_timelock(), &[1, 1, 1]);
-    let proposal = assembly.pass(0..2, authorize_model("triage"));
-    assert_eq!(assembly.status(proposal), Status::Queued);
-    assert_eq!(check(&assembly, "triage"), CheckReason::NoGrant);
-    assembly.wait(3_600);
-    let events = assembly.execute(proposal);
-    assert_eq!(operations(&events), ["authorization_granted"]);
-    assert_eq!(assembly.status(proposal), Status::Executed);
-    assert_eq!(check(&assembly, "triage"), CheckReason::Granted);
-    replays(&assembly);
+    Scenario::under(with_timelock(), &[1, 1, 1])
+        .given(passes(0..2, "triage", authorize_model("triage")))
+        .then(status("triage", Status::Queued))
+        .then(checks("triage", CheckReason::NoGrant))
+        .given(waits(3_600))
+        .when(executes("triage"))
+        .then(events(["authorization_granted"]))
+        .then(status("triage", Status::Executed))
+        .then(checks("triage", CheckReason::Granted));
 }
 
 #[test]
@@ -154,49 +163,44 @@ fn a_queued_decision_lapses_when_its_window_is_over() {
 
 #[test]
 fn evidence_overturns_a_queued_decision_that_no_longer_stands() {
-    let mut assembly = Assembly::under(with_timelock(), &[1, 1, 1, 1]);
-    let proposal = assembly.pass(0..3, authorize_model("triage"));
-    let events = assembly.accuse(0, proposal);
-    assert_eq!(
-        operations(&events),
-        ["byzantine_detected", "decision_overturned"]
-    );
-    assert_eq!(assembly.status(proposal), Status::Overturned);
-    replays(&assembly);
+    Scenario::under(with_timelock(), &[1; 4])
+        .given(passes(0..3, "triage", authorize_model("triage")))
+        .when(accuses(0, "triage"))
+        .then(events(["byzantine_detected", "decision_overturned"]))
+        .then(status("triage", Status::Overturned));
 }
 
 #[test]
 fn evidence_leaves_a_queued_decision_that_stands_without_the_accused() {
-    let mut assembly = Assembly::under(with_timelock(), &[1; 7]);
-    let proposal = assembly.propose(0, authorize_model("triage"));
-    assembly.vote(6, proposal, Reject);
-    assembly.vote_all(0..5, proposal, Approve);
-    assert_eq!(assembly.status(proposal), Status::Queued);
-    assembly.accuse(6, proposal);
-    assert_eq!(assembly.status(proposal), Status::Queued);
-    assembly.wait(3_600);
-    assembly.execute(proposal);
-    assert_eq!(assembly.status(proposal), Status::Executed);
-    replays(&assembly);
+    Scenario::under(with_timelock(), &[1; 7])
+        .given(authorizes(0, "triage"))
+        .given(votes(6, "triage", Reject))
+        .given(vote_each(0..5, "triage", Approve))
+        .then(status("triage", Status::Queued))
+        .given(accuses(6, "triage"))
+        .then(status("triage", Status::Queued))
+        .given(waits(3_600))
+        .given(executes("triage"))
+        .then(status("triage", Status::Executed));
 }
 
 #[test]
 fn evidence_judges_a_decision_of_the_deadline_without_those_who_never_voted() {
     let mut policy = Policy::uniform();
     policy.default.timelock_seconds = Seconds::HOUR;
-    let mut assembly = Assembly::under(policy, &[1; 10]);
-    let proposal = assembly.propose(0, authorize_model("triage"));
-    assembly.vote_all(0..5, proposal, Approve);
-    assembly.vote_all([5, 6], proposal, Abstain);
-    assembly.vote(7, proposal, Reject);
-    assembly.close_at_deadline(proposal);
-    // Five of six, where five of eight would not do: two nodes never voted.
-    assembly.accuse(7, proposal);
-    assert_eq!(assembly.status(proposal), Status::Queued);
-    // Without one of the abstentions there is no quorum any more.
-    assembly.accuse(6, proposal);
-    assert_eq!(assembly.status(proposal), Status::Overturned);
-    replays(&assembly);
+    Scenario::under(policy, &[1; 10])
+        .given(authorizes(0, "triage"))
+        .given(vote_each(0..5, "triage", Approve))
+        .given(vote_each([5, 6], "triage", Abstain))
+        .given(votes(7, "triage", Reject))
+        .given(waits_for_deadline("triage"))
+        .given(closes("triage"))
+        // Five of six, where five of eight would not do: two nodes never voted.
+        .given(accuses(7, "triage"))
+        .then(status("triage", Status::Queued))
+        // Without one of the abstentions there is no quorum any more.
+        .given(accuses(6, "triage"))
+        .then(status("triage", Status::Overturned));
 }
 
 #[test]
@@ -237,16 +241,14 @@ fn evidence_after_the_execution_taints_and_changes_nothing_else() {
 
 #[test]
 fn a_rejected_decision_never_revives() {
-    let mut assembly = Assembly::of(&[1, 1, 1]);
-    let proposal = assembly.propose(0, authorize_model("triage"));
-    assembly.vote_all([1, 2], proposal, Reject);
-    assert_eq!(assembly.status(proposal), Status::Rejected);
-    for node in [1, 2] {
-        assembly.accuse(node, proposal);
-    }
-    assert_eq!(assembly.status(proposal), Status::Rejected);
-    assert!(!assembly.proposal(proposal).is_tainted());
-    replays(&assembly);
+    Scenario::of(&[1, 1, 1])
+        .given(authorizes(0, "triage"))
+        .given(vote_each([1, 2], "triage", Reject))
+        .then(status("triage", Status::Rejected))
+        .given(accuses(1, "triage"))
+        .given(accuses(2, "triage"))
+        .then(status("triage", Status::Rejected))
+        .then(tainted("triage", false));
 }
 
 #[test]

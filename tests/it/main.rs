@@ -7,6 +7,7 @@
     reason = "tests read and write files, and look at the machine"
 )]
 
+mod adversarial;
 mod architecture;
 mod blast_radius;
 mod bytes;
@@ -16,10 +17,13 @@ mod delegation;
 mod divergence;
 #[cfg(feature = "cli")]
 mod documentation;
+mod exhaustive;
 mod forgery;
 mod freeze;
 mod group;
+mod golden;
 mod holes;
+mod idempotence;
 mod invariants;
 mod keys;
 mod lifecycle;
@@ -34,6 +38,7 @@ mod replaying;
 mod rules;
 mod snapshot_files;
 mod snapshots;
+mod scenario;
 mod specification;
 mod tally;
 

@@ -103,6 +103,30 @@ fn a_node_on_disk_writes_the_same_bytes_and_has_the_same_state() {
     }
 }
 
+/// Threads that play, and threads that replay, all at once and each in pieces of its own.
+#[test]
+fn threads_get_the_same_bytes_and_states() {
+    let histories = some_histories(4, 12);
+    let play = |history: &History| {
+        let played = history.play();
+        let assembly = played.assembly;
+        (assembly.bytes().to_vec(), assembly.state().hash())
+    };
+    let expected: Vec<_> = histories.iter().map(play).collect();
+    std::thread::scope(|scope| {
+        for thread in 1..=4 {
+            let (histories, expected) = (&histories, &expected);
+            scope.spawn(move || {
+                for (history, (bytes, hash)) in histories.iter().zip(expected) {
+                    assert_eq!(play(history), (bytes.clone(), *hash));
+                    let replayed = in_chunks(bytes.as_slice(), thread * 777);
+                    assert_eq!(replayed.state.hash(), *hash);
+                }
+            });
+        }
+    });
+}
+
 /// Names the directory whose ledgers a second process is to replay.
 const LEDGERS: &str = "ALTHING_TEST_LEDGERS";
 

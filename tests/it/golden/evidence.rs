@@ -1,0 +1,193 @@
+//! Nodes that contradict themselves.
+
+use althing::governance::ballot::Decision::{Approve, Reject};
+use althing::governance::policy::Policy;
+use althing::governance::state::proposal::Status;
+use althing::testing::Signatures;
+use althing::testing::actions::authorize_model;
+use althing::testing::scenario::{
+    Scenario, accuses, authorizes, events, executes, holds, nothing, passes, proposes, refused,
+    rotates, status, tainted, vote_each, votes, waits,
+};
+
+use super::{Golden, golden, reinstates, timelocked};
+
+pub const SCENARIOS: &[Golden] = &[
+    golden(
+        "equivocation-before-decision",
+        "A node votes both ways: it is suspended, its weight turns Byzantine everywhere, and two open proposals fail.",
+        "BYZ-2, BYZ-7, BYZ-8, DET-4",
+        before_the_decision,
+    ),
+    golden(
+        "equivocation-shown-by-others",
+        "Somebody shows two ballots that were never cast. They are recorded once.",
+        "BYZ-1, BYZ-3, BYZ-5",
+        shown_by_others,
+    ),
+    golden(
+        "overturned",
+        "Evidence takes the majority of a decision that waits for its timelock.",
+        "BYZ-9",
+        overturned,
+    ),
+    golden(
+        "queued-decision-stands",
+        "Evidence against the one that rejected leaves a waiting decision as it is.",
+        "BYZ-9",
+        stands,
+    ),
+    golden(
+        "tainted",
+        "Evidence comes after the decision was carried out.",
+        "BYZ-7, BYZ-10",
+        after_the_execution,
+    ),
+    golden(
+        "rejected-stays-rejected",
+        "Evidence against those who rejected revives nothing.",
+        "BYZ-10, TALLY-4",
+        never_revives,
+    ),
+    golden(
+        "last-node-flagged",
+        "The last active node contradicts itself and stays active.",
+        "BYZ-6, MEM-10",
+        flagged,
+    ),
+    golden(
+        "evidence-outlives-a-key",
+        "A node rotates its key; what it signed before still convicts it.",
+        "BYZ-3, MEM-14",
+        outlives_a_key,
+    ),
+    golden(
+        "reinstatement-overtaken",
+        "New evidence overtakes the proposal to reinstate a node, in voting and waiting.",
+        "MEM-15",
+        reinstatement_overtaken,
+    ),
+];
+
+fn before_the_decision(signatures: Signatures) -> Scenario {
+    Scenario::signing(signatures, Policy::uniform(), &[1; 4])
+        .given(authorizes(0, "first"))
+        .given(authorizes(0, "second"))
+        .given(votes(0, "first", Reject))
+        .given(votes(0, "second", Reject))
+        .given(votes(3, "first", Approve))
+        .given(votes(3, "second", Approve))
+        .when(votes(3, "second", Reject))
+        .then(events([
+            "byzantine_detected node-3 second suspended",
+            "consensus_reached first rejected early approval byz 1",
+            "consensus_reached second rejected early approval byz 1",
+        ]))
+}
+
+fn shown_by_others(signatures: Signatures) -> Scenario {
+    Scenario::signing(signatures, Policy::default(), &[2, 2, 1])
+        .given(authorizes(0, "triage"))
+        .when(accuses(2, "triage"))
+        .then(events(["byzantine_detected node-2 triage suspended"]))
+        .when(accuses(2, "triage"))
+        .then(nothing())
+        .when(votes(2, "triage", Approve))
+        .then(refused("ballot.equivocation"))
+        .then(status("triage", Status::Voting))
+}
+
+fn overturned(signatures: Signatures) -> Scenario {
+    Scenario::signing(signatures, timelocked(), &[2, 1])
+        .given(passes([0], "triage", authorize_model("triage")))
+        .when(accuses(0, "triage"))
+        .then(events([
+            "byzantine_detected node-0 triage suspended",
+            "decision_overturned triage",
+        ]))
+        .given(waits(3_600))
+        .when(executes("triage"))
+        .then(refused("execute.not-queued"))
+}
+
+fn stands(signatures: Signatures) -> Scenario {
+    Scenario::signing(signatures, timelocked(), &[2, 1])
+        .given(authorizes(0, "triage"))
+        .given(votes(1, "triage", Reject))
+        .given(votes(0, "triage", Approve))
+        .when(accuses(1, "triage"))
+        .then(events(["byzantine_detected node-1 suspended"]))
+        .then(status("triage", Status::Queued))
+        .given(waits(3_600))
+        .when(executes("triage"))
+        .then(events(["authorization_granted"]))
+}
+
+fn after_the_execution(signatures: Signatures) -> Scenario {
+    Scenario::signing(signatures, Policy::uniform(), &[2, 1])
+        .given(passes([0], "triage", authorize_model("triage")))
+        .when(accuses(0, "triage"))
+        .then(events(["byzantine_detected node-0 triage suspended"]))
+        .then(status("triage", Status::Executed))
+        .then(tainted("triage", true))
+}
+
+fn never_revives(signatures: Signatures) -> Scenario {
+    Scenario::signing(signatures, Policy::default(), &[1, 1, 1])
+        .given(authorizes(0, "triage"))
+        .given(votes(0, "triage", Approve))
+        .given(vote_each([1, 2], "triage", Reject))
+        .then(status("triage", Status::Rejected))
+        .given(accuses(1, "triage"))
+        .when(accuses(2, "triage"))
+        .then(events(["byzantine_detected"]))
+        .then(status("triage", Status::Rejected))
+        .then(tainted("triage", false))
+}
+
+fn flagged(signatures: Signatures) -> Scenario {
+    Scenario::signing(signatures, Policy::default(), &[1])
+        .given(authorizes(0, "triage"))
+        .when(accuses(0, "triage"))
+        .then(events([
+            "byzantine_detected node-0 flagged",
+            "consensus_reached triage rejected early quorum byz 1",
+        ]))
+        .when(passes([0], "again", authorize_model("again")))
+        .then(status("again", Status::Executed))
+}
+
+fn outlives_a_key(signatures: Signatures) -> Scenario {
+    Scenario::signing(signatures, Policy::default(), &[2, 2, 1])
+        .given(authorizes(0, "triage"))
+        .given(votes(2, "triage", Approve))
+        .when(rotates(2))
+        .then(events(["key_rotated node-2"]))
+        .when(votes(2, "triage", Reject))
+        .then(events(["byzantine_detected node-2 triage suspended"]))
+        .then(holds("the node is suspended under its new key", |stage| {
+            let node = stage.assembly.state().registry().get(stage.assembly.id(2));
+            node.is_some_and(|node| !node.is_active() && node.former_keys().len() == 1)
+        }))
+}
+
+fn reinstatement_overtaken(signatures: Signatures) -> Scenario {
+    Scenario::signing(signatures, timelocked(), &[2, 1])
+        .given(authorizes(0, "first"))
+        .given(authorizes(0, "second"))
+        .given(authorizes(0, "third"))
+        .given(accuses(1, "first"))
+        .given(proposes(0, "voting", reinstates(1)))
+        .when(accuses(1, "second"))
+        .then(events([
+            "byzantine_detected flagged",
+            "proposal_superseded voting evidence",
+        ]))
+        .given(passes([0], "waiting", reinstates(1)))
+        .then(status("waiting", Status::Queued))
+        .when(accuses(1, "third"))
+        .then(events([
+            "byzantine_detected flagged",
+            "proposal_superseded waiting evidence",
+        ]))
+}
