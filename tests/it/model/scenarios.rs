@@ -186,6 +186,7 @@ pub fn all() -> Vec<Scenario> {
         refused_evidence(),
         refused_ends(),
         waiting(),
+        decided_at_the_deadline(),
         held_back(),
         stretched(),
         alone(),
@@ -693,6 +694,30 @@ fn waiting() -> Scenario {
         Rules {
             timelock: HOUR,
             window: 2 * HOUR,
+            ..Rules::default()
+        },
+    )
+}
+
+/// Who stayed away until the deadline has no say any more, neither then nor when evidence comes up.
+fn decided_at_the_deadline() -> Scenario {
+    let mut it = Script::new(HOUR);
+    for label in [1, 2] {
+        it.propose(0, label, revoke(Kind::Model, Whom::Model(0)))
+            .approve(&[0, 1, 2], label)
+            .then([vote(3, label, Reject)]);
+    }
+    it.wait(DAY)
+        .then([1, 2].map(Step::Close))
+        .propose(0, 3, authorize(Whom::Model(0)))
+        .then([vote(4, 3, Approve), accuse(5, 2)])
+        .carry_out(1);
+    it.named(
+        "decided at the deadline",
+        &[1; 6],
+        Rules {
+            late: true,
+            timelock: HOUR,
             ..Rules::default()
         },
     )
