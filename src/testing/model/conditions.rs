@@ -71,26 +71,30 @@ fn is_below((n, d): Share, (floor_n, floor_d): Share) -> bool {
 
 /// TALLY-14
 pub(super) fn can_stand(policy: &Policy, floors: &Floors) -> bool {
-    let mut all = vec![Conditions {
+    let default = Conditions {
         quorum: share(policy.default.quorum),
         approval: share(policy.default.approval),
         absolute: share(policy.default.absolute),
         voting: policy.default.voting_seconds,
         timelock: policy.default.timelock_seconds,
         window: policy.default.window_seconds,
-    }];
-    for kind in ProposalKind::ALL {
-        all.push(conditions_of(policy, kind));
-    }
+    };
+    let counts = [policy.max_open_proposals, policy.delegation_depth];
     policy.max_open_proposals >= 1
+        && counts.iter().all(|it| *it < 1 << 53)
         && policy.floors == *floors
-        && all.iter().all(|it| can_rule(it, floors))
+        && can_rule(&default, floors, false)
+        && ProposalKind::ALL.into_iter().all(|kind| {
+            let is_brake = kind == ProposalKind::EmergencyFreeze;
+            can_rule(&conditions_of(policy, kind), floors, is_brake)
+        })
 }
 
-fn can_rule(it: &Conditions, floors: &Floors) -> bool {
+fn can_rule(it: &Conditions, floors: &Floors, is_brake: bool) -> bool {
     let reaches = |share: Option<Share>, floor: Option<Share>| match (share, floor) {
+        (_, None) => true,
+        (None, Some(_)) => is_brake,
         (Some(share), Some(floor)) => !is_below(share, floor),
-        _ => true,
     };
     let has_some = it.approval.is_some() || it.absolute.is_some();
     let approval = it.approval.is_none_or(|(n, _)| n > 0);

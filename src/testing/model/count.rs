@@ -173,20 +173,21 @@ impl Model {
             .collect()
     }
 
-    /// All proposals in the order of their opening.
+    /// All proposals in the order of their opening, and where they are in their lives.
     #[must_use]
-    pub fn proposal_ids(&self) -> Vec<ProposalId> {
-        self.proposals.iter().map(|it| it.id).collect()
+    pub fn statuses(&self) -> Vec<(ProposalId, &'static str)> {
+        let proposals = self.proposals.iter();
+        proposals.map(|it| (it.id, it.status())).collect()
     }
 
     fn opened(&self, proposal: ProposalId) -> Option<&Opened> {
         self.proposals.iter().find(|it| it.id == proposal)
     }
 
-    /// Where a proposal is in its life, if there is one of that id.
+    /// The first instant at which no ballot on a proposal is taken, if there is one of that id.
     #[must_use]
-    pub fn status_of(&self, proposal: ProposalId) -> Option<&'static str> {
-        self.opened(proposal).map(Opened::status)
+    pub fn deadline_of(&self, proposal: ProposalId) -> Option<Timestamp> {
+        self.opened(proposal).map(|it| self.deadline(it))
     }
 
     /// The count of a proposal, if there is one of that id.

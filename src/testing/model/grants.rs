@@ -64,9 +64,9 @@ impl Model {
     }
 
     /// A grant, its parent, and so on. AUTH-20
-    fn lineage(&self, id: GrantId) -> Vec<&Granted> {
-        let mut lineage = Vec::new();
-        let mut next = Some(id);
+    fn lineage<'a>(&'a self, of: &'a Granted) -> Vec<&'a Granted> {
+        let mut lineage = vec![of];
+        let mut next = of.parent;
         while let Some(grant) = next.and_then(|id| self.grant(id)) {
             lineage.push(grant);
             next = grant.parent;
@@ -94,7 +94,7 @@ impl Model {
         if own != "live" {
             return own;
         }
-        let lineage = self.lineage(grant.id);
+        let lineage = self.lineage(grant);
         if lineage.iter().any(|it| self.own_status(it, at) != "live") {
             return "parent-not-live";
         }
@@ -145,13 +145,14 @@ impl Model {
     }
 
     fn admits(&self, grant: &Granted, context: &BTreeMap<String, String>) -> bool {
-        let lineage = self.lineage(grant.id);
+        let lineage = self.lineage(grant);
         lineage.iter().all(|it| admits(&it.terms.scope, context))
     }
 
     fn obligations(&self, grants: &[GrantId]) -> BTreeMap<String, u64> {
         let mut smallest = BTreeMap::new();
-        for grant in grants.iter().flat_map(|id| self.lineage(*id)) {
+        let grants = grants.iter().filter_map(|id| self.grant(*id));
+        for grant in grants.flat_map(|grant| self.lineage(grant)) {
             for (key, dimension) in grant.terms.scope.dimensions() {
                 if let Dimension::Limit(limit) = dimension {
                     let least = smallest.entry(key.to_string()).or_insert(*limit);
@@ -163,7 +164,7 @@ impl Model {
     }
 
     /// When a freeze ends or ended, as far as it was known in front of an entry. AUTH-18
-    fn freeze_end(&self, freeze: &Freeze, before: u64) -> Timestamp {
+    pub(super) fn freeze_end(&self, freeze: &Freeze, before: u64) -> Timestamp {
         let lifts = self.lifts.iter().filter(|lift| lift.seq < before);
         lifts
             .filter(|lift| lift.freezes.contains(&freeze.id))
@@ -257,7 +258,8 @@ impl Model {
             }
             Action::Delegation(delegation) => {
                 let mut subjects = vec![delegation.terms.subject.clone()];
-                for grant in self.lineage(delegation.parent) {
+                let parent = self.grant(delegation.parent);
+                for grant in parent.map_or(Vec::new(), |parent| self.lineage(parent)) {
                     subjects.push(grant.terms.subject.clone());
                 }
                 subjects
@@ -272,7 +274,7 @@ impl Model {
         let Some(parent) = self.grant(delegation.parent) else {
             return false;
         };
-        let lineage = self.lineage(parent.id);
+        let lineage = self.lineage(parent);
         let over = |it: &&Granted| {
             self.is_revoked(it.id) || it.terms.expires_at.is_some_and(|end| at >= end)
         };

@@ -7,15 +7,16 @@
 //!
 //! It does not read bytes, check signatures or hash anything. Whoever drives it says under which
 //! key a statement verifies ([`Told`]) and which hash a proposal got ([`Model::learn_hash`]).
-//! It does not know the sizes of texts, nor founding.
 
 mod ballots;
 mod conditions;
 mod consequences;
 mod count;
+mod founding;
 mod grants;
 mod members;
 mod opening;
+mod outlook;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +31,7 @@ use crate::governance::proposal::{Action, FreezeTarget, GrantTerms};
 use crate::governance::time::Timestamp;
 
 pub use count::Count;
+pub use founding::ToldFounder;
 
 /// A key, by a number that the driver gives it.
 pub type Key = usize;
@@ -137,17 +139,13 @@ pub enum Outcome {
     Recovered,
 }
 
-/// A founder.
+/// A node as it joined.
 #[derive(Debug, Clone)]
-pub struct Member {
-    /// Its id.
-    pub node: NodeId,
-    /// Its name.
-    pub name: String,
-    /// Its weight.
-    pub weight: u64,
-    /// Its key.
-    pub key: Key,
+struct Member {
+    node: NodeId,
+    name: String,
+    weight: u64,
+    key: Key,
 }
 
 /// A change that the epoch counts, and the founders.
@@ -280,39 +278,45 @@ pub struct Model {
 type Caused = Result<Option<Outcome>, &'static str>;
 
 impl Model {
-    /// A ledger after its founding.
-    #[must_use]
-    pub fn found(ledger: LedgerId, at: Timestamp, policy: Policy, founders: Vec<Member>) -> Self {
-        // The founding statement is the first entry.
-        let places = 1..;
-        let changes: Vec<_> = places
-            .zip(founders.into_iter().map(Change::Founder))
-            .collect();
-        Self {
-            ledger,
-            entries: 1 + changes.len() as u64,
-            clock: at,
-            first_policy: policy,
-            changes,
-            proposals: Vec::new(),
-            evidence: Vec::new(),
-            grants: Vec::new(),
-            revocations: Vec::new(),
-            freezes: Vec::new(),
-            lifts: Vec::new(),
-            predictions: Vec::new(),
+    /// Takes a command at a time.
+    pub fn submit(&mut self, command: &Command, told: &Told, at: Timestamp) -> Answer {
+        self.submit_all(&[(command.clone(), told.clone())], at)
+    }
+
+    /// Takes commands that are recorded together or not at all.
+    pub fn submit_all(&mut self, commands: &[(Command, Told)], at: Timestamp) -> Answer {
+        let before = (commands.len() > 1).then(|| self.clone());
+        let mut outcomes = Vec::new();
+        for (command, told) in commands {
+            match self.take(command, told, at) {
+                Ok(some) => outcomes.extend(some),
+                Err(code) => {
+                    if let Some(before) = before {
+                        *self = before;
+                    }
+                    return Answer::Refused(code);
+                }
+            }
+        }
+        if outcomes.is_empty() {
+            Answer::Nothing
+        } else {
+            Answer::Accepted(outcomes)
         }
     }
 
-    /// Takes a command at a time.
-    pub fn submit(&mut self, command: &Command, told: &Told, at: Timestamp) -> Answer {
+    /// What is recorded of one command: its cause and all that follows.
+    fn take(
+        &mut self,
+        command: &Command,
+        told: &Told,
+        at: Timestamp,
+    ) -> Result<Vec<Outcome>, &'static str> {
         if at < self.clock {
-            return Answer::Refused("clock.behind-head");
+            return Err("clock.behind-head");
         }
-        let first = match self.cause(command, told, at) {
-            Err(code) => return Answer::Refused(code),
-            Ok(None) => return Answer::Nothing,
-            Ok(Some(first)) => first,
+        let Some(first) = self.cause(command, told, at)? else {
+            return Ok(Vec::new());
         };
         self.clock = at;
         let mut outcomes = vec![first];
@@ -329,7 +333,7 @@ impl Model {
                 outcomes.push(next);
             }
         }
-        Answer::Accepted(outcomes)
+        Ok(outcomes)
     }
 
     fn cause(&mut self, command: &Command, told: &Told, at: Timestamp) -> Caused {
@@ -373,12 +377,28 @@ impl Model {
         seq
     }
 
+    /// The time of the last entry.
+    #[must_use]
+    pub const fn clock(&self) -> Timestamp {
+        self.clock
+    }
+
+    /// All evidence in the order of its recording: against whom and on which proposal.
+    #[must_use]
+    pub fn convictions(&self) -> Vec<(NodeId, ProposalId)> {
+        let evidence = self.evidence.iter();
+        evidence.map(|it| (it.node, it.proposal)).collect()
+    }
+
     fn place_of(&self, proposal: ProposalId) -> Option<usize> {
         self.proposals.iter().position(|it| it.id == proposal)
     }
 
     /// PRED-4
     fn predict(&mut self, prediction: &Prediction, at: Timestamp) -> Caused {
+        if prediction.duration_ms.is_some_and(|it| it >= 1 << 53) {
+            return Err("prediction.duration");
+        }
         let (reason, grants, _) = self.check(
             AuthorizationKind::Model,
             &prediction.model,

@@ -9,6 +9,7 @@ use crate::governance::proposal::{
     Action, FreezeTarget, GrantTerms, NewNode, Proposal, RevocationTerms,
 };
 use crate::governance::time::Timestamp;
+use serde_json::Value;
 
 /// Why something is refused, if it is.
 type Checked = Result<(), &'static str>;
@@ -30,6 +31,9 @@ impl Model {
         }
         if self.place_of(it.proposal_id).is_some() {
             return Err("proposal.duplicate-id");
+        }
+        if length_of(&Value::Object(it.parameters.clone())) > 64 * 1024 {
+            return Err("proposal.parameters-too-large");
         }
         if self.open_of(it.proposer, at) >= self.policy(NOW).max_open_proposals {
             return Err("proposal.too-many-open");
@@ -193,4 +197,30 @@ impl Model {
         }
         Ok(())
     }
+}
+
+/// How many bytes canonical JSON takes. LIM-7
+fn length_of(value: &Value) -> usize {
+    let commas = |count: usize| count.saturating_sub(1);
+    match value {
+        Value::Null | Value::Bool(true) => 4,
+        Value::Bool(false) => 5,
+        Value::Number(number) => number.to_string().len(),
+        Value::String(text) => length_of_text(text),
+        Value::Array(parts) => 2 + commas(parts.len()) + parts.iter().map(length_of).sum::<usize>(),
+        Value::Object(parts) => {
+            let members = parts.iter();
+            let members = members.map(|(key, part)| length_of_text(key) + 1 + length_of(part));
+            2 + commas(parts.len()) + members.sum::<usize>()
+        }
+    }
+}
+
+fn length_of_text(text: &str) -> usize {
+    let lengths = text.chars().map(|it| match it {
+        '"' | '\\' | '\u{8}' | '\t' | '\n' | '\u{c}' | '\r' => 2,
+        '\0'..='\u{1f}' => 6,
+        _ => it.len_utf8(),
+    });
+    2 + lengths.sum::<usize>()
 }
