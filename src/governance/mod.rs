@@ -35,6 +35,7 @@ pub mod invariant;
 pub mod key;
 pub mod kind;
 pub mod label;
+pub mod merkle;
 pub mod policy;
 pub mod policy_lint;
 pub mod possession;

@@ -21,6 +21,7 @@ mod holes;
 mod invariants;
 mod keys;
 mod lifecycle;
+mod merkle;
 mod model;
 mod node;
 mod order;
