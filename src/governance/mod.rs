@@ -50,6 +50,7 @@ pub mod statement;
 pub mod tally;
 pub(crate) mod text;
 pub mod time;
+pub mod tree_head;
 pub mod weight;
 
 pub use command::Command;

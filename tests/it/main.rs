@@ -10,6 +10,7 @@
 mod architecture;
 mod blast_radius;
 mod bytes;
+mod checkpoint;
 #[cfg(feature = "cli")]
 mod cli;
 mod delegation;
