@@ -149,6 +149,18 @@ impl AuditView {
             Event::PolicyUpdated(updated) => {
                 Self::of_proposal(updated.proposal_id, names, "in force from now on")
             }
+            Event::CheckpointRecorded(checkpoint) => Self {
+                details: json!(checkpoint),
+                summary: format!(
+                    "state {} with {}",
+                    checkpoint.state_hash.short(),
+                    plural(
+                        usize::try_from(checkpoint.live_grants).unwrap_or(usize::MAX),
+                        "live grant"
+                    )
+                ),
+                ..Self::default()
+            },
             Event::RecoveryRecorded(recovery) => Self {
                 details: json!(recovery),
                 summary: format!("{} bytes set aside after a crash", recovery.bytes),

@@ -1,7 +1,7 @@
 //! Commands: intents in the imperative, which the rules may refuse.
 
 use super::ballot::Ballot;
-use super::event::{Event, RecoveryRecorded};
+use super::event::{CheckpointRecorded, Event, RecoveryRecorded};
 use super::evidence::Equivocation;
 use super::id::ProposalId;
 use super::prediction::Prediction;
@@ -29,6 +29,9 @@ pub enum Command {
     RecordPrediction(Prediction),
     /// Record that a crash left a tail, which was set aside.
     RecordRecovery(RecoveryRecorded),
+    /// Put the state and the live grants under the chain. Anyone may: what is recorded is computed.
+    /// Where the caller has computed it too, it must be the same.
+    RecordCheckpoint(Option<CheckpointRecorded>),
 }
 
 impl Command {
@@ -55,6 +58,7 @@ impl Command {
                 Some(Self::RecordPrediction(recorded.prediction.clone()))
             }
             Event::RecoveryRecorded(recovery) => Some(Self::RecordRecovery(recovery.clone())),
+            Event::CheckpointRecorded(recorded) => Some(Self::RecordCheckpoint(Some(*recorded))),
             Event::ProposalLapsed(lapsed) => Some(Self::Execute(lapsed.proposal_id)),
             Event::AuthorizationGranted(granted) => Some(Self::Execute(granted.grant_id)),
             Event::AuthorizationRevoked(revoked) => Some(Self::Execute(revoked.proposal_id)),

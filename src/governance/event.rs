@@ -126,6 +126,8 @@ events! {
     PredictionRecorded(PredictionRecorded) = "prediction_recorded", Numbers::Any;
     /// The writer found an unacknowledged tail after a crash and set it aside.
     RecoveryRecorded(RecoveryRecorded) = "recovery_recorded", Numbers::Integers;
+    /// The state and the live grants were put under the chain.
+    CheckpointRecorded(CheckpointRecorded) = "checkpoint_recorded", Numbers::Integers;
 }
 
 fn content<T: DeserializeOwned>(operation: &'static str, data: &str) -> Result<T, EventError> {
@@ -518,6 +520,18 @@ pub struct PredictionRecorded {
     pub prediction: Prediction,
     /// What the rules added: the grant in force, or that there was none.
     pub verdict: PredictionVerdict,
+}
+
+/// Content of `checkpoint_recorded`: what the entry before it led to, in two hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointRecorded {
+    /// The root over the live grants, as of this entry's time.
+    pub grants_root: Digest,
+    /// How many grants are live.
+    pub live_grants: u64,
+    /// The hash of the state before this entry.
+    pub state_hash: Digest,
 }
 
 /// Content of `recovery_recorded`.

@@ -41,7 +41,7 @@ impl State {
         self.entries = seq;
         self.clock = at;
         match event {
-            Event::LedgerCreated(_) => {}
+            Event::LedgerCreated(_) | Event::CheckpointRecorded(_) => {}
             Event::NodeAdded(added) => self.node_added(added, seq, at, hash),
             Event::NodeRemoved(removed) => self.node_removed(removed.node, removed.proposal_id, at),
             Event::ProposalCreated(created) => self.proposal_created(created, seq, at, hash),

@@ -30,6 +30,7 @@ pub mod evidence;
 pub mod evolve;
 pub mod founding;
 pub mod genesis;
+pub mod grants_root;
 pub mod id;
 pub mod invariant;
 pub mod key;

@@ -1,6 +1,7 @@
 //! Refusals: why the rules don't let a command happen. Every one has a stable code.
 
 use super::delegation::DelegationError;
+use super::digest::Digest;
 use super::id::{GrantId, NodeId, ProposalId, VoteId};
 use super::policy::PolicyError;
 use super::time::Timestamp;
@@ -360,6 +361,25 @@ rejections! {
     /// A duration above 2^53 − 1.
     DurationTooLong = "prediction.duration", Rules,
         "a duration is at most 9007199254740991 milliseconds", hint None;
+    /// A checkpoint behind other entries of its batch.
+    CheckpointPlace = "checkpoint.place", Rules,
+        "a checkpoint is the first entry of its batch: those before it have no hash yet", hint None;
+    /// The history leads to another state.
+    CheckpointStateHash {
+        /// The hash of the state.
+        expected: Digest,
+        /// The hash claimed.
+        found: Digest,
+    } = "checkpoint.state-hash", Rules,
+        "the state before this entry has the hash {expected}, not {found}", hint None;
+    /// Other grants are live.
+    CheckpointGrantsRoot {
+        /// The root over the live grants.
+        expected: Digest,
+        /// The root claimed.
+        found: Digest,
+    } = "checkpoint.grants-root", Rules,
+        "the live grants are others: their root is {expected}, the one claimed {found}", hint None;
     /// No such grant.
     UnknownGrant {
         /// The id.

@@ -177,16 +177,21 @@ mod tests {
     /// The structure of C2SP tlog-cosignature, put together a second time.
     #[test]
     fn the_message_is_a_cosigned_message() {
+        let (name, origin, root) = (
+            node().to_string(),
+            head().origin.to_string(),
+            Digest::of(b"root"),
+        );
         let expected = [
             b"subtree/v1\n\0".as_slice(),
             &[74],
-            node().to_string().as_bytes(),
+            name.as_bytes(),
             &[0, 0, 0, 0, 0x64, 0x18, 0x50, 0xcb],
             &[140],
-            head().origin.to_string().as_bytes(),
+            origin.as_bytes(),
             &[0; 8],
             &[0, 0, 0, 0, 0, 0, 1, 2],
-            Digest::of(b"root").as_bytes(),
+            root.as_bytes(),
         ];
         assert_eq!(head().message(node(), 0x6418_50cb), expected.concat());
     }

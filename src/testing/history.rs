@@ -108,6 +108,8 @@ pub enum Step {
     },
     /// A crash was recovered from.
     Recover,
+    /// Somebody puts the state under the chain.
+    Checkpoint,
 }
 
 /// What is proposed.
@@ -295,6 +297,7 @@ impl<L: Ledger> Played<L> {
                 }
                 vec![Box::new(move |_| Some(Command::RecordPrediction(report)))]
             }
+            Step::Checkpoint => vec![Box::new(|_| Some(Command::RecordCheckpoint(None)))],
             Step::Recover => vec![Box::new(|_| {
                 Some(Command::RecordRecovery(RecoveryRecorded {
                     bytes: 1,

@@ -148,6 +148,7 @@ pub fn steps() -> impl Strategy<Value = Step> {
         2 => (0..4_usize, any::<bool>())
             .prop_map(|(model, in_prod)| Step::Predict { model, in_prod }),
         1 => Just(Step::Recover),
+        1 => Just(Step::Checkpoint),
     ]
 }
 

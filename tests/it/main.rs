@@ -18,6 +18,7 @@ mod delegation;
 mod documentation;
 mod forgery;
 mod freeze;
+mod grants_root;
 mod holes;
 mod invariants;
 mod keys;

@@ -135,6 +135,8 @@ pub enum Outcome {
     Predicted(Option<GrantId>),
     /// A recovery is recorded.
     Recovered,
+    /// The state is put under the chain, with so many live grants.
+    Checkpointed(u64),
 }
 
 /// A founder.
@@ -323,6 +325,7 @@ impl Model {
                 | Command::Withdraw(_)
                 | Command::RecordPrediction(_)
                 | Command::RecordRecovery(_)
+                | Command::RecordCheckpoint(_)
         );
         if !quiet {
             while let Some(next) = self.consequence(at) {
@@ -345,6 +348,13 @@ impl Model {
                 self.submit_evidence(first, second, told, at)
             }
             Command::RecordPrediction(prediction) => self.predict(prediction, at),
+            // What an engine claims of its own hashes is for others to check.
+            Command::RecordCheckpoint(_) => {
+                self.next_entry();
+                let statuses = self.grant_statuses(at).into_iter();
+                let live = statuses.filter(|(_, status)| *status == "live").count();
+                Ok(Some(Outcome::Checkpointed(live as u64)))
+            }
             Command::RecordRecovery(_) => {
                 self.next_entry();
                 Ok(Some(Outcome::Recovered))

@@ -389,6 +389,7 @@ fn outcome(event: &Event) -> Outcome {
             PredictionVerdict::Unauthorized => None,
         }),
         Event::RecoveryRecorded(_) => Outcome::Recovered,
+        Event::CheckpointRecorded(it) => Outcome::Checkpointed(it.live_grants),
         Event::LedgerCreated(_) => unreachable!("a ledger is founded once"),
     }
 }
