@@ -9,4 +9,5 @@ pub mod line;
 pub mod lines;
 pub mod merkle;
 pub mod note;
+pub mod signing_request;
 pub mod verify;

@@ -44,6 +44,9 @@ pub struct Global {
     /// The directory of your keys. [default: althing/keys in the user's data directory]
     #[arg(long, global = true, env = "ALTHING_KEYS", value_name = "DIR")]
     pub keys: Option<PathBuf>,
+    /// Where to remember how far each ledger had grown. [default: althing in the user's state directory]
+    #[arg(long, global = true, env = "ALTHING_STATE", value_name = "DIR")]
+    pub state: Option<PathBuf>,
     /// Print JSON instead of text.
     #[arg(long, global = true)]
     pub json: bool,
@@ -127,6 +130,9 @@ pub enum Command {
     Log(commands::log::Log),
     /// Check every hash, link, signature and decision.
     Verify(commands::verify::Verify),
+    /// Sign how far the ledger has grown, and hold it to that.
+    #[command(subcommand, after_long_help = help!("  althing checkpoint create --as clinic -o checkpoint.txt\n  althing checkpoint sign checkpoint.txt --as university\n  althing checkpoint verify checkpoint.txt"))]
+    Checkpoint(commands::checkpoint::CheckpointCommand),
     /// Rebuild the state from the history.
     Replay(commands::replay::Replay),
     /// Show the policy in force, or a template.

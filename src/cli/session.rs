@@ -11,7 +11,9 @@ use zeroize::Zeroizing;
 use super::args::Global;
 use super::error::Failure;
 use super::exit::Exit;
+use super::remembered::Memory;
 use super::style::escaped;
+use super::tree;
 use crate::chain::line::{Head, Line};
 use crate::chain::lines::{Ending, LineReader};
 use crate::governance::command::Command;
@@ -20,8 +22,10 @@ use crate::governance::event::Recorded;
 use crate::governance::id::NodeId;
 use crate::governance::state::State;
 use crate::governance::time::Timestamp;
+use crate::governance::tree_head::TreeHead;
 use crate::identity::{KeyStore, MlDsaVerifier, SigningJournal, SigningKey};
-use crate::ledger::{FileLedger, LedgerReader, Wait};
+use crate::ledger::storage::Disk;
+use crate::ledger::{FileLedger, Ledger as _, LedgerReader, OpenOptions, Wait};
 use crate::node::Node;
 use crate::replay::{Replay, Replayed, replay};
 
@@ -30,6 +34,7 @@ pub struct Session {
     global: Global,
     ledger: PathBuf,
     keys: KeyStore,
+    memory: Memory,
 }
 
 /// A key that signs, with its journal.
@@ -84,6 +89,10 @@ impl Session {
             global: global.clone(),
             ledger: ledger.unwrap_or_else(|| PathBuf::from("./althing-ledger")),
             keys: KeyStore::new(dir),
+            memory: Memory::new(match &global.state {
+                Some(dir) => dir.clone(),
+                None => default_state_dir()?,
+            }),
         })
     }
 
@@ -107,6 +116,11 @@ impl Session {
         self.global.now.unwrap_or_else(system_time)
     }
 
+    /// The time in whole seconds since 1970.
+    pub fn posix_seconds(&self) -> u64 {
+        self.now().as_micros() / 1_000_000
+    }
+
     /// How long to wait for another writer.
     pub fn wait(&self) -> Wait {
         match self.global.wait {
@@ -118,9 +132,35 @@ impl Session {
 
     /// Opens the ledger for writing.
     pub fn open_node(&self) -> Result<Node<FileLedger>, Failure> {
-        let node = Node::open_dir(self.ledger_dir(), self.wait())?;
+        let dir = self.ledger_dir();
+        // What was seen here before was acknowledged: no torn tail may hold it.
+        let known = self.memory.of_path(dir)?;
+        let options = OpenOptions {
+            wait: self.wait(),
+            checkpoint: known.map(|head| head.tree.size),
+        };
+        let node = Node::open(FileLedger::open_on(Disk, dir, options)?)?;
         self.say_what_was_read(node.state());
+        let head = tree::head_of(&node);
+        self.memory.check(dir, &head, || node.ledger().reader())?;
+        self.remember(&head);
         Ok(node)
+    }
+
+    /// What this user last saw of each ledger.
+    pub const fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Remembers how far the ledger has grown. Where that can't be done it is said, and no more: what
+    /// was asked for is done.
+    pub fn remember(&self, head: &TreeHead) {
+        if let Err(failure) = self.memory.remember(self.ledger_dir(), head)
+            && self.global.verbose
+        {
+            // A note that nobody can read is lost.
+            let _ = writeln!(io::stderr(), "not remembered: {}", failure.message);
+        }
     }
 
     /// Opens the ledger for reading.
@@ -326,6 +366,16 @@ fn default_key_dir() -> Result<PathBuf, Failure> {
             .hint("name a key directory with --keys DIR")
     })?;
     Ok(strategy.data_dir().join("althing").join("keys"))
+}
+
+/// Beside the keys where the system has no place for such things.
+fn default_state_dir() -> Result<PathBuf, Failure> {
+    let strategy = etcetera::choose_base_strategy().map_err(|error| {
+        Failure::new(Exit::Failure, "state.no-home", error.to_string())
+            .hint("name a state directory with --state DIR")
+    })?;
+    let dir = strategy.state_dir().unwrap_or_else(|| strategy.data_dir());
+    Ok(dir.join("althing"))
 }
 
 /// The machine's clock. A clock before 1970 or after 9999 reads as that bound.

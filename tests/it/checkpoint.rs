@@ -1,8 +1,9 @@
 //! Checkpoints: their bytes, who stands behind them, and what is refused.
 
 use althing::chain::checkpoint::{Checkpoint, CheckpointError};
-use althing::chain::merkle::TreeRoot;
+use althing::chain::merkle::{ConsistencyProof, ProofError, TreeRoot};
 use althing::chain::note::{MAX_SIGNATURES, MAX_TEXT_BYTES, NoteError, NoteSignature, SignedNote};
+use althing::chain::signing_request::SigningRequest;
 use althing::governance::command::Command;
 use althing::governance::digest::Digest;
 use althing::governance::id::{LedgerId, NodeId};
@@ -478,4 +479,50 @@ fn a_line_that_names_a_nodes_key_and_is_not_its_signature_refuses_the_checkpoint
         refused(note.to_string()),
         CheckpointError::Signature { node }
     );
+}
+
+/// The example of C2SP tlog-witness, for one of our own checkpoints.
+#[test]
+fn a_request_has_the_form_of_add_checkpoint() {
+    let text = Checkpoint::unsigned(head(20_852_163)).unwrap().to_string();
+    let hash = |byte: u8| BASE64.encode([byte; 32]);
+    let sizes = (20_852_014, 20_852_163);
+    let Err(ProofError::Length { expected, .. }) =
+        ConsistencyProof::new(sizes.0, sizes.1, vec![Digest::ZERO; 60])
+    else {
+        panic!("60 hashes are too many");
+    };
+    let hashes: Vec<String> = (0..expected).map(|byte| hash(byte as u8)).collect();
+    let body = format!("old {}\n{}\n\n{text}", sizes.0, hashes.join("\n"));
+    let request = SigningRequest::parse(body.as_bytes()).unwrap();
+    assert_eq!(request.to_string(), body);
+    let proof = request.consistency.as_ref().unwrap();
+    assert_eq!((proof.from(), proof.to()), sizes);
+    assert_eq!(proof.path()[1], Digest::from_bytes([1; 32]));
+    // No proof is needed from nothing, and a checkpoint alone has none.
+    let first = format!("old 0\n\n{text}");
+    let request = SigningRequest::parse(first.as_bytes()).unwrap();
+    assert_eq!((request.to_string(), request.consistency), (first, None));
+    let alone = SigningRequest::parse(text.as_bytes()).unwrap();
+    assert_eq!(alone.consistency, None);
+    for bad in [
+        body.replacen("old ", "old  ", 1),
+        body.replacen("old 20852014", "old 020852014", 1),
+        body.replacen("old 20852014", "old 20852164", 1),
+        body.replacen("old 20852014", "old 0", 1),
+        body.replacen("old 20852014", "old 20852015", 1),
+        body.replacen("old 20852014", "old", 1),
+        body.replacen(&hash(1), &hash(1)[1..], 1),
+        body.replacen(&format!("{}\n", hash(1)), "", 1),
+        body.replacen(&hash(1), &format!("{}\r", hash(1)), 1),
+        body.replacen("\n\n", "\n", 1),
+        body.replacen("\n\n", "\n\n\n", 1),
+        format!("old 1\n{}\n{text}", format!("{}\n", hash(1)).repeat(64)),
+        "old 0\n\n".to_owned(),
+        "old ".to_owned(),
+    ] {
+        assert_ne!(bad, body);
+        let error = SigningRequest::parse(bad.as_bytes()).expect_err(&bad);
+        assert_eq!(error.code(), "checkpoint.malformed");
+    }
 }

@@ -9,6 +9,7 @@
 mod answers;
 mod authorization;
 mod bad_input;
+mod checkpoints;
 mod demo;
 mod founding;
 mod golden_ledger;
@@ -19,6 +20,7 @@ mod keys;
 mod lifecycle;
 mod predictions;
 mod processes;
+mod remembering;
 mod shapes;
 mod statements;
 mod terminal;
