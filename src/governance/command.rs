@@ -2,7 +2,7 @@
 
 use super::ballot::Ballot;
 use super::event::{CheckpointRecorded, Event, RecoveryRecorded};
-use super::evidence::Equivocation;
+use super::evidence::{ContradictingHeads, Equivocation};
 use super::id::ProposalId;
 use super::prediction::Prediction;
 use super::proposal::{Proposal, Rotation, Withdrawal};
@@ -25,6 +25,8 @@ pub enum Command {
     Execute(ProposalId),
     /// Show that a node contradicted itself. Anyone may.
     SubmitEvidence(Equivocation),
+    /// Show that a node signed two checkpoints that contradict each other. Anyone may.
+    SubmitContradictingHeads(Box<ContradictingHeads>),
     /// Record what a model predicted.
     RecordPrediction(Prediction),
     /// Record that a crash left a tail, which was set aside.
@@ -54,6 +56,9 @@ impl Command {
                 first: detected.first.clone(),
                 second: detected.second.clone(),
             })),
+            Event::CheckpointsContradicted(contradicted) => Some(Self::SubmitContradictingHeads(
+                Box::new(contradicted.checkpoints.clone()),
+            )),
             Event::PredictionRecorded(recorded) => {
                 Some(Self::RecordPrediction(recorded.prediction.clone()))
             }

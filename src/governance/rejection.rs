@@ -332,9 +332,10 @@ rejections! {
         eta: Timestamp,
     } = "execute.before-timelock", Rules, "the timelock runs until {eta}", hint None;
 
-    /// The two ballots don't contradict each other.
+    /// The two ballots, or checkpoints, don't contradict each other.
     NotContradictory = "evidence.not-contradictory", Rules,
-        "the two ballots are not one node's contradictory decisions on one proposal", hint None;
+        "the two statements are not one node's that contradict each other: decisions on one proposal, or \
+         checkpoints of one ledger", hint None;
     /// The ballots are for another history.
     EvidenceHashMismatch = "evidence.hash-mismatch", Rules,
         "the ballots name another proposal hash: they were signed for a different history", hint None;
@@ -348,7 +349,7 @@ rejections! {
         /// The accused.
         voter: NodeId,
     } = "evidence.signature", Signature,
-        "a ballot in the evidence does not verify under a key that {voter} held", hint None;
+        "a signature in the evidence does not verify under a key that {voter} held", hint None;
     /// Too long ago.
     EvidenceWindowOver {
         /// When the window closed.

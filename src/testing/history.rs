@@ -99,6 +99,11 @@ pub enum Step {
         /// On which proposal.
         proposal: usize,
     },
+    /// Somebody shows two checkpoints of one node that contradict each other.
+    AccuseOfFork {
+        /// Whose.
+        node: usize,
+    },
     /// A model predicts something.
     Predict {
         /// Which model.
@@ -289,6 +294,13 @@ impl<L: Ledger> Played<L> {
                     let node = wrap(node, assembly);
                     Command::SubmitEvidence(assembly.equivocation(node, proposal))
                 })
+            }
+            Step::AccuseOfFork { node } => {
+                let node = *node;
+                vec![Box::new(move |assembly| {
+                    let heads = assembly.contradicting_heads(wrap(node, assembly));
+                    Some(Command::SubmitContradictingHeads(Box::new(heads)))
+                })]
             }
             Step::Predict { model, in_prod } => {
                 let mut report = prediction(&subject_name(*model));

@@ -200,7 +200,7 @@ fn head(size: u64) -> TreeHead {
 }
 
 fn key(algorithm: Algorithm, number: u8) -> SigningKey {
-    SigningKey::from_seed(algorithm, &[number; 32].into()).expect("a seed gives a key")
+    SigningKey::from_seed(algorithm, &[number; 32]).expect("a seed gives a key")
 }
 
 fn cosign(head: &TreeHead, key: &SigningKey, posix_seconds: u64) -> Cosignature {

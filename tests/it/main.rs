@@ -13,6 +13,7 @@ mod bytes;
 mod checkpoint;
 #[cfg(feature = "cli")]
 mod cli;
+mod contradictions;
 mod delegation;
 #[cfg(feature = "cli")]
 mod documentation;

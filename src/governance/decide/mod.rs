@@ -4,6 +4,7 @@
 //! replay calls the same code for every entry that it reads.
 
 mod checkpoint;
+mod evidence;
 mod keys;
 mod lifecycle;
 mod predict;
@@ -99,6 +100,9 @@ pub fn admit(
         Command::Close(proposal) => lifecycle::close(state, *proposal, context.at).map(Some),
         Command::Execute(proposal) => lifecycle::execute(state, *proposal, context.at).map(Some),
         Command::SubmitEvidence(evidence) => vote::submit_evidence(state, evidence, context),
+        Command::SubmitContradictingHeads(heads) => {
+            evidence::contradicting_heads(state, heads, context)
+        }
         Command::RecordPrediction(prediction) => {
             predict::record(state, prediction, context.at).map(Some)
         }

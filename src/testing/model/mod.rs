@@ -131,6 +131,8 @@ pub enum Outcome {
         /// Whether the node is suspended for it.
         suspended: bool,
     },
+    /// Contradicting checkpoints are recorded: against whom, and whether it is suspended for it.
+    Forked(NodeId, bool),
     /// A prediction is recorded, under a grant or none.
     Predicted(Option<GrantId>),
     /// A recovery is recorded.
@@ -217,7 +219,8 @@ enum End {
 struct Evidence {
     seq: u64,
     node: NodeId,
-    proposal: ProposalId,
+    /// None for contradicting checkpoints.
+    proposal: Option<ProposalId>,
 }
 
 #[derive(Debug, Clone)]
@@ -347,6 +350,7 @@ impl Model {
                 let (first, second) = (evidence.first.content(), evidence.second.content());
                 self.submit_evidence(first, second, told, at)
             }
+            Command::SubmitContradictingHeads(heads) => self.contradiction(heads.node, told),
             Command::RecordPrediction(prediction) => self.predict(prediction, at),
             // What an engine claims of its own hashes is for others to check.
             Command::RecordCheckpoint(_) => {

@@ -3,6 +3,10 @@
 use std::fs;
 
 use althing::chain::checkpoint::Checkpoint;
+use althing::governance::digest::Digest;
+use althing::governance::id::NodeId;
+use althing::governance::tree_head::TreeHead;
+use althing::identity::KeyStore;
 use serde_json::Value;
 
 use super::harness::{FOUNDED, TRIAGE, World};
@@ -278,4 +282,54 @@ fn only_active_nodes_sign() {
     world
         .run(&format!("checkpoint sign {path} --as dan --json"))
         .fails(3, "node.not-active");
+}
+
+/// Signs a tree head with a key of a test's world, past the journal.
+fn signed_past_the_journal(world: &World, name: &str, head: &TreeHead) -> (NodeId, Value) {
+    let store = KeyStore::new(world.keys().to_owned());
+    let key = store.load(name, || Ok(None)).unwrap();
+    let node = key.node_id();
+    let signature = key.sign_message(&head.message(node, 7)).unwrap();
+    let signed = serde_json::json!({
+        "posix_seconds": 7, "root": head.tree.root, "signature": signature, "size": head.tree.size,
+    });
+    (node, signed)
+}
+
+#[test]
+fn contradicting_checkpoints_are_evidence_that_anybody_submits() {
+    let (world, path) = signed();
+    let head = *Checkpoint::parse(read(&path).as_bytes()).unwrap().head();
+    let (node, one) = signed_past_the_journal(&world, "dan", &head);
+    let mut other = head;
+    other.tree.root = Digest::of(b"another history");
+    let (_, other) = signed_past_the_journal(&world, "dan", &other);
+    let evidence = serde_json::json!({
+        "type": "althing/contradicting-checkpoints/v1",
+        "checkpoints": {"first": one, "second": other, "node": node, "origin": head.origin},
+    });
+    let file = world.file("evidence.json", evidence.to_string());
+    let submitted = world
+        .run(&format!("submit {file} --json --now {FOUNDED}"))
+        .ok()
+        .json();
+    assert_eq!(submitted["results"][0]["recorded"], true);
+    let shown = world.run("node show dan --json").ok().json();
+    assert_eq!(shown["status"], "suspended");
+    let list = world.run("evidence list --json").ok().json();
+    assert_eq!(list["evidence"][0]["proposal_id"], Value::Null);
+    let copy = world.path("copy.json");
+    world.run(&format!("evidence show dan --out {copy}")).ok();
+    let again = world
+        .run(&format!("submit {copy} --json --now {FOUNDED}"))
+        .ok()
+        .json();
+    assert_eq!(again["results"][0]["recorded"], false);
+    world.run("evidence show dan").ok();
+    world.run("evidence list").ok();
+    world.run("log").ok();
+    world.verify();
+    // A suspended node's signature counts for nothing, and it gives no further ones.
+    let ran = world.run(&format!("checkpoint sign {path} --as dan --json"));
+    ran.fails(3, "node.not-active");
 }

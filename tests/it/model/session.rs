@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use althing::governance::command::Command;
 use althing::governance::event::{Event, Recorded, Timing};
+use althing::governance::evidence::{ContradictingHeads, SignedHead};
 use althing::governance::id::{NodeId, Subject};
 use althing::governance::key::{PublicKey, Signature};
 use althing::governance::kind::AuthorizationKind;
@@ -177,6 +178,20 @@ impl Rest<'_> {
             Command::SubmitEvidence(evidence) => {
                 told.signed_by = self.signer(&evidence.first);
                 told.second_signed_by = self.signer(&evidence.second);
+            }
+            Command::SubmitContradictingHeads(heads) => {
+                let by = |signed: &SignedHead| {
+                    let alone = ContradictingHeads {
+                        first: signed.clone(),
+                        second: signed.clone(),
+                        ..heads.as_ref().clone()
+                    };
+                    let verifier = Signatures::StandIn.verifier();
+                    let mut keys = self.keys.iter();
+                    keys.position(|key| alone.is_signed_by(&[key], verifier))
+                };
+                told.signed_by = by(&heads.first);
+                told.second_signed_by = by(&heads.second);
             }
             _ => {}
         }
@@ -388,6 +403,7 @@ fn outcome(event: &Event) -> Outcome {
             PredictionVerdict::Granted(grant) => Some(grant),
             PredictionVerdict::Unauthorized => None,
         }),
+        Event::CheckpointsContradicted(it) => Outcome::Forked(it.node, it.suspended),
         Event::RecoveryRecorded(_) => Outcome::Recovered,
         Event::CheckpointRecorded(it) => Outcome::Checkpointed(it.live_grants),
         Event::LedgerCreated(_) => unreachable!("a ledger is founded once"),
