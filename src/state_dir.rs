@@ -3,6 +3,8 @@
 //! ```text
 //! DIR/              private to its user
 //! DIR/snapshot.key  the secret under which this user's snapshots are believed
+//! DIR/ledgers/      how far each ledger had grown when it was seen last, by its id
+//! DIR/paths/        and by the path where it was
 //! ```
 //!
 //! All of it can be deleted: nothing is lost but what would have been quicker, or noticed.

@@ -1,10 +1,14 @@
-//! How facts bind: the bytes of a line, the chain of hashes, the Merkle tree over it.
+//! How facts bind: the bytes of a line, the chain of hashes, the Merkle tree over it, and the
+//! checkpoints that nodes sign over that.
 //!
 //! Pure: no clock, no files, no randomness. What is hashed is always the raw bytes as they stand;
 //! nothing is ever serialized again in order to be verified.
 
+pub mod checkpoint;
 pub mod line;
 pub mod lines;
 pub mod merkle;
+pub mod note;
 pub mod place;
+pub mod signing_request;
 pub mod verify;

@@ -44,8 +44,8 @@ pub struct Global {
     /// The directory of your keys. [default: althing/keys in the user's data directory]
     #[arg(long, global = true, env = "ALTHING_KEYS", value_name = "DIR")]
     pub keys: Option<PathBuf>,
-    /// The directory of what is remembered between runs. [default: althing in the user's state
-    /// directory]
+    /// The directory of what is remembered between runs: how far each ledger had grown, and more.
+    /// [default: althing in the user's state directory]
     #[arg(long, global = true, env = "ALTHING_STATE", value_name = "DIR")]
     pub state: Option<PathBuf>,
     /// Use no snapshot, and take none by itself.
@@ -134,6 +134,9 @@ pub enum Command {
     Log(commands::log::Log),
     /// Check every hash, link, signature and decision.
     Verify(commands::verify::Verify),
+    /// Sign how far the ledger has grown, and hold it to that.
+    #[command(subcommand, after_long_help = help!("  althing checkpoint create --as clinic -o checkpoint.txt\n  althing checkpoint sign checkpoint.txt --as university\n  althing checkpoint verify checkpoint.txt"))]
+    Checkpoint(commands::checkpoint::CheckpointCommand),
     /// Save what is intact of a damaged ledger, in another place.
     Repair(commands::repair::Repair),
     /// Rebuild the state from the history.

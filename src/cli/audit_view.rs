@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::style::{bold, escaped, plural};
 use crate::governance::ballot::Ballot;
 use crate::governance::event::{
-    AdmittedBy, AuthorizationGranted, AuthorizationRevoked, ByzantineDetected, ConsensusReached,
-    Event, NodeAdded, PredictionRecorded,
+    AdmittedBy, AuthorizationGranted, AuthorizationRevoked, ByzantineDetected,
+    CheckpointsContradicted, ConsensusReached, Event, NodeAdded, PredictionRecorded,
 };
 use crate::governance::founding::Founding;
 use crate::governance::id::{NodeId, ProposalId};
@@ -104,6 +104,7 @@ impl AuditView {
             Event::VoteCast(signed) => Self::vote(signed.content(), names),
             Event::ConsensusReached(consensus) => Self::consensus(consensus, names),
             Event::ByzantineDetected(detected) => Self::byzantine(detected, names),
+            Event::CheckpointsContradicted(found) => Self::contradiction(found, names),
             Event::AuthorizationGranted(granted) => Self::granted(granted, names),
             Event::AuthorizationRevoked(revoked) => Self::revoked(revoked, names),
             Event::PredictionRecorded(recorded) => Self::prediction(recorded),
@@ -149,6 +150,18 @@ impl AuditView {
             Event::PolicyUpdated(updated) => {
                 Self::of_proposal(updated.proposal_id, names, "in force from now on")
             }
+            Event::CheckpointRecorded(checkpoint) => Self {
+                details: json!(checkpoint),
+                summary: format!(
+                    "state {} with {}",
+                    checkpoint.state_hash.short(),
+                    plural(
+                        usize::try_from(checkpoint.live_grants).unwrap_or(usize::MAX),
+                        "live grant"
+                    )
+                ),
+                ..Self::default()
+            },
             Event::RecoveryRecorded(recovery) => Self {
                 details: json!(recovery),
                 summary: format!("{} bytes set aside after a crash", recovery.bytes),
@@ -236,6 +249,26 @@ impl AuditView {
                 bold(decision),
                 consensus.approve_weight,
                 consensus.total_weight
+            ),
+            ..Self::default()
+        }
+    }
+
+    fn contradiction(found: &CheckpointsContradicted, names: &Names) -> Self {
+        let [first, second] = [&found.checkpoints.first, &found.checkpoints.second];
+        Self {
+            actor: Some(found.node),
+            details: json!({
+                "first_size": first.size,
+                "second_size": second.size,
+                "suspended": found.suspended,
+            }),
+            summary: format!(
+                "{} signed contradicting checkpoints of {} and {} entries{}",
+                names.node(found.node),
+                first.size,
+                second.size,
+                if found.suspended { "; suspended" } else { "" },
             ),
             ..Self::default()
         }

@@ -208,12 +208,23 @@ impl From<KeyStoreError> for Failure {
 impl From<JournalError> for Failure {
     fn from(error: JournalError) -> Self {
         let exit = match &error {
-            JournalError::AlreadySigned { .. } => Exit::NoAuthority,
+            JournalError::AlreadySigned { .. } | JournalError::CheckpointSigned { .. } => {
+                Exit::NoAuthority
+            }
+            JournalError::NoConsistency { .. } => Exit::Mismatch,
             _ => Exit::Failure,
         };
         let failure = Self::caused(exit, error.code(), &error);
-        match exit {
-            Exit::NoAuthority => failure.hint(
+        match &error {
+            JournalError::CheckpointSigned { .. } => failure.hint(
+                "two checkpoints that contradict each other would be evidence against this node: \
+                 find out which of the two ledgers was changed",
+            ),
+            JournalError::NoConsistency { .. } => failure.hint(
+                "sign where the ledger is at hand, or ask for a request with a proof: \
+                 `althing checkpoint create --old SIZE`",
+            ),
+            JournalError::AlreadySigned { .. } => failure.hint(
                 "a second, different ballot would be evidence against this node; --force signs it \
                  all the same, for rehearsals and tests",
             ),

@@ -21,6 +21,8 @@ pub enum Exit {
     ChainBroken,
     /// A signature does not verify.
     BadSignature,
+    /// A checkpoint or a proof does not match.
+    Mismatch,
     /// An event is not what the rules give.
     Illegal,
 }
@@ -35,6 +37,10 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     (5, "the head moved"),
     (10, "chain broken (tampered, corrupt)"),
     (11, "a signature does not verify"),
+    (
+        12,
+        "a checkpoint or proof does not match (truncation, rollback, split view)",
+    ),
     (13, "an illegal event, or replay divergence"),
 ];
 
@@ -49,6 +55,7 @@ impl Exit {
             Self::HeadMoved => 5,
             Self::ChainBroken => 10,
             Self::BadSignature => 11,
+            Self::Mismatch => 12,
             Self::Illegal => 13,
         }
     }
@@ -72,6 +79,7 @@ macro_rules! exit_codes {
   5  the head moved
  10  chain broken (tampered, corrupt)
  11  a signature does not verify
+ 12  a checkpoint or proof does not match (truncation, rollback, split view)
  13  an illegal event, or replay divergence"
     };
 }
@@ -110,6 +118,7 @@ mod tests {
             Exit::HeadMoved,
             Exit::ChainBroken,
             Exit::BadSignature,
+            Exit::Mismatch,
             Exit::Illegal,
         ];
         let codes: Vec<u8> = all.iter().map(|exit| exit.code()).collect();

@@ -17,10 +17,12 @@ mod error;
 mod exit;
 mod genesis_file;
 mod output;
+mod remembered;
 mod resolve;
 mod session;
 mod statement_file;
 mod style;
+mod tree;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -100,6 +102,7 @@ fn run(args: Args, output: &Output) -> Result<Exit, Failure> {
         Command::Authorization(authorization) => {
             commands::authorization::run(&authorization, &session, output)
         }
+        Command::Checkpoint(checkpoint) => commands::checkpoint::run(&checkpoint, &session, output),
         Command::Predict(predict) => commands::predict::run(&predict, &session, output),
         Command::Log(log) => commands::log::run(&log, &session, output),
         Command::Verify(verify) => commands::verify::run(&verify, &session, output),

@@ -11,7 +11,9 @@ use zeroize::Zeroizing;
 use super::args::Global;
 use super::error::Failure;
 use super::exit::Exit;
+use super::remembered::Memory;
 use super::style::escaped;
+use super::tree;
 use crate::chain::line::{Head, Line};
 use crate::chain::lines::{Ending, LineReader};
 use crate::governance::command::Command;
@@ -21,8 +23,9 @@ use crate::governance::id::NodeId;
 use crate::governance::key::SignatureVerifier;
 use crate::governance::state::State;
 use crate::governance::time::Timestamp;
+use crate::governance::tree_head::TreeHead;
 use crate::identity::{KeyStore, MlDsaVerifier, SigningJournal, SigningKey};
-use crate::ledger::{FileLedger, LedgerReader, Wait};
+use crate::ledger::{FileLedger, Ledger as _, LedgerReader, OpenOptions, Wait};
 use crate::node::Node;
 use crate::node::snapshots::{Ignored, Snapshots};
 use crate::replay::{Replay, Replayed, Snapshot, replay};
@@ -33,6 +36,7 @@ pub struct Session {
     global: Global,
     ledger: PathBuf,
     keys: KeyStore,
+    memory: Memory,
 }
 
 /// A key that signs, with its journal.
@@ -87,6 +91,10 @@ impl Session {
             global: global.clone(),
             ledger: ledger.unwrap_or_else(|| PathBuf::from("./althing-ledger")),
             keys: KeyStore::new(dir),
+            memory: Memory::new(match &global.state {
+                Some(dir) => dir.clone(),
+                None => default_state_dir()?,
+            }),
         })
     }
 
@@ -110,6 +118,11 @@ impl Session {
         self.global.now.unwrap_or_else(system_time)
     }
 
+    /// The time in whole seconds since 1970.
+    pub fn posix_seconds(&self) -> u64 {
+        self.now().as_micros() / 1_000_000
+    }
+
     /// How long to wait for another writer.
     pub fn wait(&self) -> Wait {
         match self.global.wait {
@@ -121,20 +134,38 @@ impl Session {
 
     /// Opens the ledger for writing.
     pub fn open_node(&self) -> Result<Node<FileLedger>, Failure> {
-        let Some(snapshots) = self.snapshots() else {
-            let node = Node::open_dir(self.ledger_dir(), self.wait())?;
-            self.say_what_was_read(node.state(), None);
-            return Ok(node);
+        let dir = self.ledger_dir();
+        // What was seen here before was acknowledged: no torn tail may hold it.
+        let known = self.memory.of_path(dir)?;
+        let options = OpenOptions {
+            wait: self.wait(),
+            checkpoint: known.map(|head| head.tree.size),
+            ..OpenOptions::default()
         };
-        let opened = snapshots.open_node(self.wait())?;
-        self.warn_of(&opened.ignored);
-        self.say_what_was_read(opened.value.state(), opened.from);
-        Ok(opened.value)
+        let node = match self.snapshots() {
+            None => {
+                let node = Node::open_dir_with(dir, options)?;
+                self.say_what_was_read(node.state(), None);
+                node
+            }
+            Some(snapshots) => {
+                let opened = snapshots.open_node(options)?;
+                self.warn_of(&opened.ignored);
+                self.say_what_was_read(opened.value.state(), opened.from);
+                opened.value
+            }
+        };
+        let head = tree::head_of(&node);
+        self.memory.check(dir, &head, || node.ledger().reader())?;
+        self.remember(&head);
+        Ok(node)
     }
 
-    /// Ends a command that wrote, after its report: takes a snapshot where one is due. The ledger
-    /// has acknowledged everything by then, so that a failure here is a warning.
+    /// Ends a command that wrote, after its report: remembers how far the ledger has grown, and takes
+    /// a snapshot where one is due. The ledger has acknowledged everything by then, so that a failure
+    /// here is a warning.
     pub fn close(&self, node: &Node<FileLedger>) {
+        self.remember(&tree::head_of(node));
         let Some(snapshots) = self.snapshots() else {
             return;
         };
@@ -149,16 +180,12 @@ impl Session {
         if self.global.no_snapshot {
             return None;
         }
-        self.snapshots_anyway().ok()
+        Some(self.snapshots_anyway())
     }
 
     /// The snapshots of the ledger, even where commands are not to use any.
-    pub fn snapshots_anyway(&self) -> Result<Snapshots, Failure> {
-        let dir = match &self.global.state {
-            Some(dir) => dir.clone(),
-            None => default_state_dir()?,
-        };
-        Ok(Snapshots::new(self.ledger_dir(), StateDir::new(dir)))
+    pub fn snapshots_anyway(&self) -> Snapshots {
+        Snapshots::new(self.ledger_dir(), StateDir::new(self.memory.dir().clone()))
     }
 
     /// A snapshot that can't be used is no failure: the history says the same.
@@ -177,6 +204,22 @@ impl Session {
         if !self.global.quiet {
             // A warning that nobody can read is lost.
             let _ = writeln!(io::stderr(), "warning: {text}");
+        }
+    }
+
+    /// What this user last saw of each ledger.
+    pub const fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Remembers how far the ledger has grown. Where that can't be done it is said, and no more: what
+    /// was asked for is done.
+    pub fn remember(&self, head: &TreeHead) {
+        if let Err(failure) = self.memory.remember(self.ledger_dir(), head)
+            && self.global.verbose
+        {
+            // A note that nobody can read is lost.
+            let _ = writeln!(io::stderr(), "not remembered: {}", failure.message);
         }
     }
 

@@ -15,12 +15,15 @@ use super::exit::Exit;
 use super::output::Output;
 use super::style::escaped;
 use crate::governance::command::Command;
-use crate::governance::evidence::Equivocation;
+use crate::governance::evidence::{ContradictingHeads, Equivocation};
 use crate::governance::key::Signature;
 use crate::governance::statement::{Signed, Statement, StatementContent};
 
 /// The `type` of evidence, which consists of two signed statements.
 const EQUIVOCATION: &str = "althing/equivocation/v1";
+
+/// The `type` of evidence that consists of two checkpoints.
+const CONTRADICTING_CHECKPOINTS: &str = "althing/contradicting-checkpoints/v1";
 
 /// The most bytes that are read from outside at once.
 const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -43,6 +46,8 @@ struct AnyEnvelope<'a> {
     #[serde(borrow, default)]
     statement: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    checkpoints: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     first: Option<&'a RawValue>,
     #[serde(borrow, default)]
     second: Option<&'a RawValue>,
@@ -63,6 +68,19 @@ pub fn evidence_to_line(evidence: &Equivocation) -> Result<String, Failure> {
     let text = line(evidence)?;
     let members = text.trim_start_matches('{');
     Ok(format!("{{\"type\":\"{EQUIVOCATION}\",{members}"))
+}
+
+/// Evidence of contradicting checkpoints as one line of a file.
+pub fn checkpoints_to_line(heads: &ContradictingHeads) -> Result<String, Failure> {
+    #[derive(Serialize)]
+    struct File<'a> {
+        checkpoints: &'a ContradictingHeads,
+        r#type: &'static str,
+    }
+    line(&File {
+        checkpoints: heads,
+        r#type: CONTRADICTING_CHECKPOINTS,
+    })
 }
 
 fn line(value: &impl Serialize) -> Result<String, Failure> {
@@ -145,10 +163,14 @@ fn parse(text: &str) -> Result<(String, Command), String> {
             first: member(envelope.first, "first")?,
             second: member(envelope.second, "second")?,
         }),
+        CONTRADICTING_CHECKPOINTS => Command::SubmitContradictingHeads(Box::new(member(
+            envelope.checkpoints,
+            "checkpoints",
+        )?)),
         other => {
             return Err(format!(
                 "expected a type of althing/proposal/v1, althing/ballot/v1, \
-                 althing/withdrawal/v1, althing/rotation/v1 or {EQUIVOCATION}, found {other:?}"
+                 althing/withdrawal/v1, althing/rotation/v1, {EQUIVOCATION} or {CONTRADICTING_CHECKPOINTS}, found {other:?}"
             ));
         }
     };

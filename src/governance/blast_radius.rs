@@ -131,8 +131,8 @@ impl Judged<'_> {
         let Some(cast) = member.ballot() else {
             return false;
         };
-        let mut records = self.state.evidence();
-        records.any(|(accused, _, record)| {
+        let mut records = self.state.convictions();
+        records.any(|(accused, record)| {
             accused == node
                 && before(record)
                 && record.seq > cast.seq

@@ -1,8 +1,8 @@
 //! Commands: intents in the imperative, which the rules may refuse.
 
 use super::ballot::Ballot;
-use super::event::{Event, RecoveryRecorded};
-use super::evidence::Equivocation;
+use super::event::{CheckpointRecorded, Event, RecoveryRecorded};
+use super::evidence::{ContradictingHeads, Equivocation};
 use super::id::ProposalId;
 use super::prediction::Prediction;
 use super::proposal::{Proposal, Rotation, Withdrawal};
@@ -25,10 +25,15 @@ pub enum Command {
     Execute(ProposalId),
     /// Show that a node contradicted itself. Anyone may.
     SubmitEvidence(Equivocation),
+    /// Show that a node signed two checkpoints that contradict each other. Anyone may.
+    SubmitContradictingHeads(Box<ContradictingHeads>),
     /// Record what a model predicted.
     RecordPrediction(Prediction),
     /// Record that a crash left a tail, which was set aside.
     RecordRecovery(RecoveryRecorded),
+    /// Put the state and the live grants under the chain. Anyone may: what is recorded is computed.
+    /// Where the caller has computed it too, it must be the same.
+    RecordCheckpoint(Option<CheckpointRecorded>),
 }
 
 impl Command {
@@ -51,10 +56,14 @@ impl Command {
                 first: detected.first.clone(),
                 second: detected.second.clone(),
             })),
+            Event::CheckpointsContradicted(contradicted) => Some(Self::SubmitContradictingHeads(
+                Box::new(contradicted.checkpoints.clone()),
+            )),
             Event::PredictionRecorded(recorded) => {
                 Some(Self::RecordPrediction(recorded.prediction.clone()))
             }
             Event::RecoveryRecorded(recovery) => Some(Self::RecordRecovery(recovery.clone())),
+            Event::CheckpointRecorded(recorded) => Some(Self::RecordCheckpoint(Some(*recorded))),
             Event::ProposalLapsed(lapsed) => Some(Self::Execute(lapsed.proposal_id)),
             Event::AuthorizationGranted(granted) => Some(Self::Execute(granted.grant_id)),
             Event::AuthorizationRevoked(revoked) => Some(Self::Execute(revoked.proposal_id)),

@@ -83,8 +83,8 @@ fn reinstatement_overtaken(state: &State) -> Option<Event> {
         .proposals()
         .pending_reinstatements()
         .find(|(proposal, node)| {
-            let mut evidence = state.evidence().filter(|(accused, ..)| accused == node);
-            evidence.any(|(_, _, record)| record.seq > proposal.seq())
+            let mut evidence = state.convictions().filter(|(accused, _)| accused == node);
+            evidence.any(|(_, record)| record.seq > proposal.seq())
         })
         .map(|(proposal, _)| superseded(proposal, SupersededBy::Evidence))
 }

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::ballot::Ballot;
 use super::canonical::{self, Numbers};
 use super::digest::Digest;
+use super::evidence::ContradictingHeads;
 use super::founding::Founding;
 use super::id::{GrantId, NodeId, ProposalId, Subject, VoteId};
 use super::key::{PublicKey, Signature};
@@ -25,11 +26,18 @@ use super::weight::{Fraction, TotalWeight, Weight};
 
 /// Defines the [`Event`] enum together with the operation string of each variant.
 macro_rules! events {
-    ($($(#[$doc:meta])* $variant:ident($content:ty) = $operation:literal, $numbers:expr;)*) => {
+    (
+        $($(#[$doc:meta])* $variant:ident($content:ty) = $operation:literal, $numbers:expr;)*
+        => {$(
+            $(#[$also_doc:meta])*
+            $also:ident($also_content:ty) = $known:literal, where data starts with $start:literal;
+        )*}
+    ) => {
         /// Something that happened.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Event {
             $($(#[$doc])* $variant($content),)*
+            $($(#[$also_doc])* $also($also_content),)*
         }
 
         /// The `operation` of every event, in the order of the specification.
@@ -41,6 +49,7 @@ macro_rules! events {
             pub const fn operation(&self) -> &'static str {
                 match self {
                     $(Self::$variant(_) => $operation,)*
+                    $(Self::$also(_) => $known,)*
                 }
             }
 
@@ -51,6 +60,7 @@ macro_rules! events {
             pub fn data(&self) -> Result<Box<RawValue>, String> {
                 match self {
                     $(Self::$variant(content) => canonical::write(content, $numbers),)*
+                    $(Self::$also(content) => canonical::write(content, Numbers::Integers),)*
                 }
             }
 
@@ -60,6 +70,11 @@ macro_rules! events {
             /// [`EventError`] for an operation that this version does not know, and for content
             /// that the operation can't have.
             pub fn decode(operation: &str, data: &str) -> Result<Self, EventError> {
+                $(if operation == $known && data.starts_with($start) {
+                    canonical::check(data, Numbers::Integers)
+                        .map_err(|error| EventError::content($known, &error))?;
+                    return content($known, data).map(Self::$also);
+                })*
                 match operation {
                     $($operation => {
                         canonical::check(data, $numbers)
@@ -72,6 +87,12 @@ macro_rules! events {
                 }
             }
         }
+
+        $(impl From<$also_content> for Event {
+            fn from(content: $also_content) -> Self {
+                Self::$also(content)
+            }
+        })*
 
         $(impl From<$content> for Event {
             fn from(content: $content) -> Self {
@@ -126,6 +147,13 @@ events! {
     PredictionRecorded(PredictionRecorded) = "prediction_recorded", Numbers::Any;
     /// The writer found an unacknowledged tail after a crash and set it aside.
     RecoveryRecorded(RecoveryRecorded) = "recovery_recorded", Numbers::Integers;
+    /// The state and the live grants were put under the chain.
+    CheckpointRecorded(CheckpointRecorded) = "checkpoint_recorded", Numbers::Integers;
+    => {
+        /// A node was found to have signed two contradicting checkpoints.
+        CheckpointsContradicted(CheckpointsContradicted) = "byzantine_detected",
+            where data starts with "{\"checkpoints\":";
+    }
 }
 
 fn content<T: DeserializeOwned>(operation: &'static str, data: &str) -> Result<T, EventError> {
@@ -418,6 +446,18 @@ pub struct ByzantineDetected {
     pub suspended: bool,
 }
 
+/// Content of `byzantine_detected` where the evidence is two checkpoints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointsContradicted {
+    /// The evidence itself, in its one order.
+    pub checkpoints: ContradictingHeads,
+    /// The node that signed both.
+    pub node: NodeId,
+    /// Whether this suspends the node; as with ballots.
+    pub suspended: bool,
+}
+
 /// Content of `authorization_granted`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -518,6 +558,18 @@ pub struct PredictionRecorded {
     pub prediction: Prediction,
     /// What the rules added: the grant in force, or that there was none.
     pub verdict: PredictionVerdict,
+}
+
+/// Content of `checkpoint_recorded`: what the entry before it led to, in two hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointRecorded {
+    /// The root over the live grants, as of this entry's time.
+    pub grants_root: Digest,
+    /// How many grants are live.
+    pub live_grants: u64,
+    /// The hash of the state before this entry.
+    pub state_hash: Digest,
 }
 
 /// Content of `recovery_recorded`.

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use super::digest::Digest;
 use super::event::{
-    AdmittedBy, AuthorizationGranted, AuthorizationRevoked, ByzantineDetected, ConsensusReached,
-    Event, FreezeImposed, FreezeLifted, KeyReplaced, NodeAdded, NodeReinstated, PolicyUpdated,
-    PredictionRecorded, ProposalCreated, Recorded, Timing, VoteCast,
+    AdmittedBy, AuthorizationGranted, AuthorizationRevoked, ByzantineDetected,
+    CheckpointsContradicted, ConsensusReached, Event, FreezeImposed, FreezeLifted, KeyReplaced,
+    NodeAdded, NodeReinstated, PolicyUpdated, PredictionRecorded, ProposalCreated, Recorded,
+    Timing, VoteCast,
 };
 use super::id::{NodeId, ProposalId};
 use super::key::PublicKey;
@@ -41,7 +42,7 @@ impl State {
         self.entries = seq;
         self.clock = at;
         match event {
-            Event::LedgerCreated(_) => {}
+            Event::LedgerCreated(_) | Event::CheckpointRecorded(_) => {}
             Event::NodeAdded(added) => self.node_added(added, seq, at, hash),
             Event::NodeRemoved(removed) => self.node_removed(removed.node, removed.proposal_id, at),
             Event::ProposalCreated(created) => self.proposal_created(created, seq, at, hash),
@@ -59,6 +60,7 @@ impl State {
             Event::VoteCast(ballot) => self.vote_cast(ballot, seq, at),
             Event::ConsensusReached(consensus) => self.consensus_reached(consensus, seq, at),
             Event::ByzantineDetected(detected) => self.byzantine_detected(detected, seq, at),
+            Event::CheckpointsContradicted(found) => self.checkpoints_contradicted(found, seq, at),
             Event::AuthorizationGranted(granted) => self.authorization_granted(granted, seq, at),
             Event::AuthorizationRevoked(revoked) => self.authorization_revoked(revoked, seq, at),
             Event::FreezeImposed(imposed) => self.freeze_imposed(imposed, at),
@@ -283,7 +285,30 @@ impl State {
             proposal.stand(node, Standing::Byzantine);
             proposal.tainted |= proposal.status == Status::Executed;
         });
-        if detected.suspended {
+        self.silence(node, detected.suspended, Some(detected.proposal_id));
+    }
+
+    /// No proposal is contradicted, only the history itself.
+    fn checkpoints_contradicted(
+        &mut self,
+        found: &CheckpointsContradicted,
+        seq: u64,
+        at: Timestamp,
+    ) {
+        let (node, suspended) = (found.node, found.suspended);
+        let Some(registered) = self.registry.get(node) else {
+            return;
+        };
+        let term = self.term_of(node, registered);
+        let record = EvidenceRecord { seq, at, suspended };
+        Arc::make_mut(&mut self.contradicting_heads).insert((node, term), record);
+        self.silence(node, suspended, None);
+    }
+
+    /// Suspends a node, if it is to be, and takes its voice from all undecided proposals but
+    /// `except`.
+    fn silence(&mut self, node: NodeId, suspended: bool, except: Option<ProposalId>) {
+        if suspended {
             Arc::make_mut(&mut self.registry).retire(node, NodeStatus::Suspended);
             self.advance_epoch();
         }
@@ -291,7 +316,7 @@ impl State {
         if self.registry.get(node).is_some_and(Node::is_active) {
             return;
         }
-        self.update_undecided(Some(detected.proposal_id), |proposal| {
+        self.update_undecided(except, |proposal| {
             match proposal.member(node).map(Member::standing) {
                 None | Some(Standing::Byzantine | Standing::Barred) => {}
                 Some(Standing::Uncast) => proposal.stand(node, Standing::Barred),

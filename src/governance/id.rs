@@ -210,6 +210,12 @@ impl LedgerId {
         Self(Digest::of(statement.as_bytes()))
     }
 
+    /// Wraps a digest that is already a ledger's id.
+    #[must_use]
+    pub const fn from_digest(digest: Digest) -> Self {
+        Self(digest)
+    }
+
     /// The id as a digest.
     #[must_use]
     pub const fn digest(&self) -> &Digest {

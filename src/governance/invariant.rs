@@ -334,9 +334,9 @@ fn ends_are_noted(state: &State) -> Result<(), String> {
 /// who contradicted itself counts as nothing else.
 fn byzantine_means_evidence(state: &State) -> Result<(), String> {
     let suspended: BTreeSet<_> = state
-        .evidence()
-        .filter(|(_, _, record)| record.suspended)
-        .map(|(node, ..)| node)
+        .convictions()
+        .filter(|(_, record)| record.suspended)
+        .map(|(node, _)| node)
         .collect();
     for (proposal, node, member) in members(state) {
         let here = state.evidence_against(node, proposal.id()).is_some();
@@ -366,7 +366,11 @@ fn nothing_lies_ahead(state: &State) -> Result<(), String> {
         places.extend(proposal.ended_at().map(|at| (proposal.seq(), at)));
     }
     places.extend(members(state).filter_map(|(.., it)| it.ballot().map(|it| (it.seq, it.at))));
-    places.extend(state.evidence().map(|(.., record)| (record.seq, record.at)));
+    places.extend(
+        state
+            .convictions()
+            .map(|(_, record)| (record.seq, record.at)),
+    );
     for (_, grant) in state.authorizations().iter() {
         places.push((grant.granted_seq(), grant.granted_at()));
         places.extend(grant.revoked().map(|it| (it.seq, it.at)));
@@ -455,6 +459,9 @@ fn nothing_is_forgotten(before: &State, after: &State) -> Result<(), String> {
         && before
             .evidence()
             .all(|(node, proposal, record)| after.evidence_against(node, proposal) == Some(record))
+        && before
+            .contradicting_heads()
+            .all(|(node, term, record)| after.contradicting_heads_of(node, term) == Some(record))
         && before.epoch() <= after.epoch()
         && before.clock() <= after.clock()
         && before.entries() <= after.entries();

@@ -1,6 +1,7 @@
 //! Refusals: why the rules don't let a command happen. Every one has a stable code.
 
 use super::delegation::DelegationError;
+use super::digest::Digest;
 use super::id::{GrantId, NodeId, ProposalId, VoteId};
 use super::policy::PolicyError;
 use super::time::Timestamp;
@@ -331,9 +332,10 @@ rejections! {
         eta: Timestamp,
     } = "execute.before-timelock", Rules, "the timelock runs until {eta}", hint None;
 
-    /// The two ballots don't contradict each other.
+    /// The two ballots, or checkpoints, don't contradict each other.
     NotContradictory = "evidence.not-contradictory", Rules,
-        "the two ballots are not one node's contradictory decisions on one proposal", hint None;
+        "the two statements are not one node's that contradict each other: decisions on one proposal, or \
+         checkpoints of one ledger", hint None;
     /// The ballots are for another history.
     EvidenceHashMismatch = "evidence.hash-mismatch", Rules,
         "the ballots name another proposal hash: they were signed for a different history", hint None;
@@ -347,7 +349,7 @@ rejections! {
         /// The accused.
         voter: NodeId,
     } = "evidence.signature", Signature,
-        "a ballot in the evidence does not verify under a key that {voter} held", hint None;
+        "a signature in the evidence does not verify under a key that {voter} held", hint None;
     /// Too long ago.
     EvidenceWindowOver {
         /// When the window closed.
@@ -360,6 +362,25 @@ rejections! {
     /// A duration above 2^53 − 1.
     DurationTooLong = "prediction.duration", Rules,
         "a duration is at most 9007199254740991 milliseconds", hint None;
+    /// A checkpoint behind other entries of its batch.
+    CheckpointPlace = "checkpoint.place", Rules,
+        "a checkpoint is the first entry of its batch: those before it have no hash yet", hint None;
+    /// The history leads to another state.
+    CheckpointStateHash {
+        /// The hash of the state.
+        expected: Digest,
+        /// The hash claimed.
+        found: Digest,
+    } = "checkpoint.state-hash", Rules,
+        "the state before this entry has the hash {expected}, not {found}", hint None;
+    /// Other grants are live.
+    CheckpointGrantsRoot {
+        /// The root over the live grants.
+        expected: Digest,
+        /// The root claimed.
+        found: Digest,
+    } = "checkpoint.grants-root", Rules,
+        "the live grants are others: their root is {expected}, the one claimed {found}", hint None;
     /// No such grant.
     UnknownGrant {
         /// The id.

@@ -20,8 +20,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::governance::digest::Digest;
+use crate::governance::id::NodeId;
 use crate::governance::key::{PublicKey, Signature};
+use crate::governance::merkle::{ConsistencyProof, TreeRoot};
 use crate::governance::statement::{Signed, Statement, StatementContent};
+use crate::governance::tree_head::{Cosignature, TreeHead};
 
 use super::private_files::{self, PrivateFileError};
 use super::{MlDsaVerifier, SigningKey, SigningKeyError};
@@ -78,6 +81,28 @@ pub enum JournalError {
         /// The conflicting intent.
         requested: String,
     },
+    /// The key has signed another tree of that size, or a larger one.
+    #[error(
+        "this key has already signed a checkpoint of {} entries, root {}, so it does not sign one of \
+         {}, root {}", signed.size, signed.root, requested.size, requested.root
+    )]
+    CheckpointSigned {
+        /// The largest tree that it has signed.
+        signed: TreeRoot,
+        /// The tree that it was asked to sign.
+        requested: TreeRoot,
+    },
+    /// Nothing shows that the tree continues the one that the key signed before.
+    #[error(
+        "this key has signed a checkpoint of {} entries; nothing shows that the one of {} entries \
+         continues it", signed.size, requested.size
+    )]
+    NoConsistency {
+        /// The largest tree that it has signed.
+        signed: TreeRoot,
+        /// The tree that it was asked to sign.
+        requested: TreeRoot,
+    },
     /// A line of the journal can't be read, so nobody knows what the key has signed.
     #[error("{} line {line}: {problem}; not signing anything with this key", path.display())]
     Malformed {
@@ -123,7 +148,8 @@ impl JournalError {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::AlreadySigned { .. } => "already-signed",
+            Self::AlreadySigned { .. } | Self::CheckpointSigned { .. } => "already-signed",
+            Self::NoConsistency { .. } => "checkpoint.no-consistency",
             Self::Malformed { .. } => "journal.malformed",
             Self::Replaced { .. } => "journal.replaced",
             Self::WrongKey => "journal.wrong-key",
@@ -234,6 +260,83 @@ impl SigningJournal {
             journal.append(slot, &signed)?;
             Ok(signed)
         })
+    }
+
+    /// Signs a tree head if it continues the last one of the ledger that the key has signed. The same
+    /// tree again gives the very signature recorded then, whatever the time is now.
+    ///
+    /// `consistency` gives the proof that the requested tree continues the one of the given size; it
+    /// is asked only where there is something to prove.
+    ///
+    /// The signature is on disk before this returns.
+    ///
+    /// # Errors
+    /// `already-signed` where the tree is smaller than the last one, or has its size and another root;
+    /// `checkpoint.no-consistency` where the proof is missing or shows something else;
+    /// `journal.wrong-key`, `journal.malformed`, `journal.replaced`, `journal.io`, `key.crypto`.
+    pub fn sign_tree_head(
+        &mut self,
+        key: &SigningKey,
+        signer: NodeId,
+        head: &TreeHead,
+        posix_seconds: u64,
+        consistency: impl FnOnce(u64) -> Option<ConsistencyProof>,
+    ) -> Result<Cosignature, JournalError> {
+        if *key.public_key() != self.public_key {
+            return Err(JournalError::WrongKey);
+        }
+        self.exclusively(|journal| {
+            let scope = tree_scope(signer, head);
+            let requested = head.tree;
+            if let Some(place) = journal.index.last(&scope) {
+                let recorded = journal.recorded_tree_head(place, signer, head)?;
+                if recorded.0 == requested {
+                    return Ok(recorded.1);
+                }
+                check_continues(recorded.0, requested, consistency)?;
+            }
+            let cosignature = Cosignature {
+                signer,
+                posix_seconds,
+                signature: key.sign_message(&head.message(signer, posix_seconds))?,
+            };
+            journal.append_line(&tree_line(&scope, head, &cosignature))?;
+            Ok(cosignature)
+        })
+    }
+
+    /// Reads a recorded tree head back, and checks its signature.
+    fn recorded_tree_head(
+        &self,
+        place: &Place,
+        signer: NodeId,
+        head: &TreeHead,
+    ) -> Result<(TreeRoot, Cosignature), JournalError> {
+        let malformed = |problem: String| JournalError::Malformed {
+            path: self.path.clone(),
+            line: place.line,
+            problem,
+        };
+        let line = self
+            .read_line(place)
+            .map_err(|error| self.io_error(error))?;
+        let entry = Entry::parse(&line).map_err(malformed)?;
+        let signed: SignedTree = serde_json::from_str(entry.statement.get())
+            .map_err(|error| malformed(error.to_string()))?;
+        let tree = TreeRoot {
+            size: signed.size,
+            root: signed.root,
+        };
+        let cosignature = Cosignature {
+            signer,
+            posix_seconds: signed.posix_seconds,
+            signature: entry.signature,
+        };
+        let recorded = TreeHead { tree, ..*head };
+        if !recorded.is_signed_by(&cosignature, &self.public_key, &MlDsaVerifier) {
+            return Err(malformed("the signature is not the key's".to_owned()));
+        }
+        Ok((tree, cosignature))
     }
 
     /// Runs `action` with the index up to date and all other users of the journal waiting.
@@ -350,7 +453,14 @@ impl SigningJournal {
         slot: &Slot,
         signed: &Signed<T>,
     ) -> Result<(), JournalError> {
-        let line = line_of(slot, signed).map_err(|error| self.io_error(error.into()))?;
+        self.append_line(&line_of(slot, signed))
+    }
+
+    fn append_line(&mut self, line: &serde_json::Result<String>) -> Result<(), JournalError> {
+        let line = match line {
+            Ok(line) => line,
+            Err(error) => return Err(self.io_error(io::Error::other(error.to_string()))),
+        };
         let written = (&self.file)
             .write_all(line.as_bytes())
             .and_then(|()| self.file.sync_data());
@@ -411,6 +521,60 @@ fn line_of<T: StatementContent>(slot: &Slot, signed: &Signed<T>) -> serde_json::
     Ok(serde_json::to_string(&entry)? + "\n")
 }
 
+/// What a checkpoint's signature was for, as the journal keeps it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignedTree {
+    posix_seconds: u64,
+    root: Digest,
+    size: u64,
+}
+
+/// The kind of the journal's entries for checkpoints.
+const TREE_HEAD: &str = "subtree/v1";
+
+/// Of each ledger's tree a node signs one history.
+fn tree_scope(signer: NodeId, head: &TreeHead) -> String {
+    format!("checkpoint/{}/{signer}", head.origin)
+}
+
+fn tree_line(
+    scope: &str,
+    head: &TreeHead,
+    cosignature: &Cosignature,
+) -> serde_json::Result<String> {
+    let TreeRoot { size, root } = head.tree;
+    let statement = serde_json::value::to_raw_value(&SignedTree {
+        posix_seconds: cosignature.posix_seconds,
+        root,
+        size,
+    })?;
+    let entry = Entry {
+        intent: format!("{size} {root}"),
+        kind: TREE_HEAD.to_owned(),
+        signature: cosignature.signature.clone(),
+        slot: scope.to_owned(),
+        statement_sha256: Digest::of(statement.get().as_bytes()),
+        statement,
+    };
+    Ok(serde_json::to_string(&entry)? + "\n")
+}
+
+/// A larger tree must be shown to continue the last one; everything else contradicts it.
+fn check_continues(
+    signed: TreeRoot,
+    requested: TreeRoot,
+    consistency: impl FnOnce(u64) -> Option<ConsistencyProof>,
+) -> Result<(), JournalError> {
+    if requested.size <= signed.size {
+        return Err(JournalError::CheckpointSigned { signed, requested });
+    }
+    match consistency(signed.size) {
+        Some(proof) if proof.proves(&signed, &requested) => Ok(()),
+        _ => Err(JournalError::NoConsistency { signed, requested }),
+    }
+}
+
 /// What the journal holds and where, without the statements and signatures themselves.
 #[derive(Debug, Default)]
 struct Index {
@@ -454,6 +618,11 @@ impl Index {
         places
             .iter()
             .find(|place| place.intent == slot.intent && place.kind == kind)
+    }
+
+    /// The last thing that was signed in a scope.
+    fn last(&self, scope: &str) -> Option<&Place> {
+        self.places.get(scope)?.last()
     }
 
     /// The first thing that was signed in a scope.

@@ -55,6 +55,15 @@ impl Default for OpenOptions {
     }
 }
 
+impl From<Wait> for OpenOptions {
+    fn from(wait: Wait) -> Self {
+        Self {
+            wait,
+            ..Self::default()
+        }
+    }
+}
+
 /// The ledger in a directory, open for writing.
 ///
 /// ```text

@@ -262,6 +262,11 @@ impl<L: Ledger> Node<L> {
         if self.out_of_step {
             return Err(NodeError::OutOfStep);
         }
+        let mut behind_the_first = commands.iter().skip(1);
+        if behind_the_first.any(|command| matches!(command, Command::RecordCheckpoint(_))) {
+            // The hashes of what is decided before it are not known until all of it is written.
+            return Err(Rejection::CheckpointPlace.into());
+        }
         let recoveries = self.ledger.unrecorded_recoveries()?;
         // One command that is refused changes nothing. Of several, those before it have to be
         // taken back.

@@ -19,7 +19,7 @@ use crate::identity::MlDsaVerifier;
 use crate::ledger::prefix::{self, Mismatch};
 use crate::ledger::snapshots::{SnapshotFile, SnapshotFiles, SnapshotKey};
 use crate::ledger::storage::{Disk, Storage};
-use crate::ledger::{FileLedger, Ledger as _, LedgerReader, OpenError, OpenOptions, Wait};
+use crate::ledger::{FileLedger, Ledger as _, LedgerReader, OpenError, OpenOptions};
 use crate::replay::snapshot::{Header, Snapshot, SnapshotError, write};
 use crate::replay::{Replay, Replayed, replay};
 use crate::state_dir::{StateDir, StateDirError};
@@ -437,8 +437,11 @@ impl<S: Storage + Clone> Snapshots<S> {
     ///
     /// # Errors
     /// As [`Node::open_dir`].
-    pub fn open_node(&self, wait: Wait) -> Result<Opened<Node<FileLedger<S>>>, NodeError> {
-        self.open_node_with(wait, Box::new(MlDsaVerifier))
+    pub fn open_node(
+        &self,
+        options: impl Into<OpenOptions>,
+    ) -> Result<Opened<Node<FileLedger<S>>>, NodeError> {
+        self.open_node_with(options, Box::new(MlDsaVerifier))
     }
 
     /// As [`open_node`](Self::open_node), with another verifier of signatures.
@@ -447,16 +450,15 @@ impl<S: Storage + Clone> Snapshots<S> {
     /// As [`Node::open_dir`].
     pub fn open_node_with(
         &self,
-        wait: Wait,
+        options: impl Into<OpenOptions>,
         verifier: Box<dyn SignatureVerifier + Send + Sync>,
     ) -> Result<Opened<Node<FileLedger<S>>>, NodeError> {
         let Found { snapshot, ignored } = self.find(verifier.as_ref());
         let prefix = (snapshot.as_ref()).map(|(snapshot, _)| snapshot.header().prefix());
         let options = OpenOptions {
-            wait,
             acknowledged: acknowledged(&ignored),
             prefix,
-            ..OpenOptions::default()
+            ..options.into()
         };
         let ledger = FileLedger::open_on(self.storage.clone(), &self.ledger_dir, options)?;
         let used = snapshot.filter(|_| ledger.prefix() == prefix.as_ref());

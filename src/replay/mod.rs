@@ -24,6 +24,7 @@ use crate::governance::decide::{Context, admit, may_have_consequences};
 use crate::governance::event::{Event, Recorded};
 use crate::governance::genesis::{Genesis, found, inaugurate};
 use crate::governance::key::SignatureVerifier;
+use crate::governance::rejection::Rejection;
 use crate::governance::state::State;
 use crate::governance::time::Timestamp;
 
@@ -219,6 +220,10 @@ impl Progress {
                 Ok(Role::Founding)
             }
             Self::Governed { state, cause_at } => {
+                let is_checkpoint = matches!(recorded.event, Event::CheckpointRecorded(_));
+                if is_checkpoint && batch.index > 1 {
+                    return Err(Rejection::CheckpointPlace.into());
+                }
                 let role = advance(state, cause_at, recorded, verifier)?;
                 if batch.is_last() {
                     require_nothing_outstanding(state, *cause_at)?;

@@ -9,11 +9,12 @@ use crate::governance::ballot::{Ballot, Decision};
 use crate::governance::command::Command;
 use crate::governance::digest::Digest;
 use crate::governance::event::{Event, Recorded};
-use crate::governance::evidence::Equivocation;
+use crate::governance::evidence::{ContradictingHeads, Equivocation, SignedHead};
 use crate::governance::founding::{Founder, Founding};
 use crate::governance::genesis::Genesis;
 use crate::governance::id::{NodeId, ProposalId, VoteId};
 use crate::governance::label::Prose;
+use crate::governance::merkle::TreeRoot;
 use crate::governance::policy::Policy;
 use crate::governance::possession::KeyPossession;
 use crate::governance::prediction::{OutputSummary, Prediction};
@@ -24,6 +25,7 @@ use crate::governance::state::State;
 use crate::governance::state::proposal::{ProposalState, Status};
 use crate::governance::statement::{Signed, Statement, StatementContent};
 use crate::governance::time::{Seconds, Timestamp};
+use crate::governance::tree_head::{Origin, TreeHead};
 use crate::governance::weight::Weight;
 use crate::ledger::{Ledger, MemoryLedger};
 use crate::node::{Node, NodeError};
@@ -347,6 +349,37 @@ impl<L: Ledger> Assembly<L> {
             first: self.signed_ballot(by, proposal, Decision::Approve),
             second: self.signed_ballot(by, proposal, Decision::Reject),
         }
+    }
+
+    /// Two checkpoints of one size that one node signed.
+    pub fn contradicting_heads(&self, by: usize) -> ContradictingHeads {
+        let identity = self.state().identity();
+        let origin = Origin {
+            ledger: identity.ledger,
+            genesis: identity.origin,
+        };
+        let node = self.id(by);
+        let sign = |root: &[u8]| {
+            let tree = TreeRoot {
+                size: self.state().entries(),
+                root: Digest::of(root),
+            };
+            let message = TreeHead { origin, tree }.message(node, 1);
+            SignedHead {
+                posix_seconds: 1,
+                root: tree.root,
+                signature: self.signer_of(node).sign_message(&message),
+                size: tree.size,
+            }
+        };
+        let heads = ContradictingHeads {
+            divergence: None,
+            first: sign(b"one"),
+            node,
+            origin,
+            second: sign(b"other"),
+        };
+        heads.ordered()
     }
 
     /// A node that is not registered yet, with the proof that it holds its key. It takes the next

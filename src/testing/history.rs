@@ -99,6 +99,11 @@ pub enum Step {
         /// On which proposal.
         proposal: usize,
     },
+    /// Somebody shows two checkpoints of one node that contradict each other.
+    AccuseOfFork {
+        /// Whose.
+        node: usize,
+    },
     /// A model predicts something.
     Predict {
         /// Which model.
@@ -108,6 +113,8 @@ pub enum Step {
     },
     /// A crash was recovered from.
     Recover,
+    /// Somebody puts the state under the chain.
+    Checkpoint,
 }
 
 /// What is proposed.
@@ -288,6 +295,13 @@ impl<L: Ledger> Played<L> {
                     Command::SubmitEvidence(assembly.equivocation(node, proposal))
                 })
             }
+            Step::AccuseOfFork { node } => {
+                let node = *node;
+                vec![Box::new(move |assembly| {
+                    let heads = assembly.contradicting_heads(wrap(node, assembly));
+                    Some(Command::SubmitContradictingHeads(Box::new(heads)))
+                })]
+            }
             Step::Predict { model, in_prod } => {
                 let mut report = prediction(&subject_name(*model));
                 if *in_prod {
@@ -295,6 +309,7 @@ impl<L: Ledger> Played<L> {
                 }
                 vec![Box::new(move |_| Some(Command::RecordPrediction(report)))]
             }
+            Step::Checkpoint => vec![Box::new(|_| Some(Command::RecordCheckpoint(None)))],
             Step::Recover => vec![Box::new(|_| {
                 Some(Command::RecordRecovery(RecoveryRecorded {
                     bytes: 1,

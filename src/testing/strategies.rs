@@ -282,7 +282,9 @@ pub fn steps() -> impl Strategy<Value = Step> {
         1 => (0..8_usize, recency()).prop_map(|(node, proposal)| Step::Accuse { node, proposal }),
         2 => (0..4_usize, any::<bool>())
             .prop_map(|(model, in_prod)| Step::Predict { model, in_prod }),
+        1 => (0..8_usize).prop_map(|node| Step::AccuseOfFork { node }),
         1 => Just(Step::Recover),
+        1 => Just(Step::Checkpoint),
     ]
 }
 

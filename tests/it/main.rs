@@ -11,8 +11,10 @@ mod adversarial;
 mod architecture;
 mod blast_radius;
 mod bytes;
+mod checkpoint;
 #[cfg(feature = "cli")]
 mod cli;
+mod contradictions;
 mod delegation;
 mod divergence;
 #[cfg(feature = "cli")]
@@ -20,13 +22,15 @@ mod documentation;
 mod exhaustive;
 mod forgery;
 mod freeze;
-mod group;
 mod golden;
+mod grants_root;
+mod group;
 mod holes;
 mod idempotence;
 mod invariants;
 mod keys;
 mod lifecycle;
+mod merkle;
 mod model;
 mod node;
 mod order;
@@ -36,9 +40,9 @@ mod refusals;
 mod repair;
 mod replaying;
 mod rules;
+mod scenario;
 mod snapshot_files;
 mod snapshots;
-mod scenario;
 mod specification;
 mod tally;
 

@@ -6,7 +6,9 @@ use althing::governance::ballot::Decision::{Approve, Reject};
 use althing::governance::command::Command;
 use althing::governance::decide::{Context, decide};
 use althing::governance::digest::Digest;
-use althing::governance::event::{AdmittedBy, AuthorizationGranted, Event, NodeAdded, Recorded};
+use althing::governance::event::{
+    AdmittedBy, AuthorizationGranted, CheckpointRecorded, Event, NodeAdded, Recorded,
+};
 use althing::governance::evolve::evolve;
 use althing::governance::genesis::{Genesis, found};
 use althing::governance::id::{LedgerId, NodeId, ProposalId};
@@ -32,6 +34,8 @@ use uuid::Uuid;
 enum Attempt {
     /// A command to a running node, now or at another time.
     Submit(Box<Assembly>, Command, Timestamp),
+    /// Commands to a running node, in one batch.
+    Together(Box<Assembly>, Vec<Command>),
     /// The founding of a ledger.
     Found(Genesis),
     /// A command to a state that takes too long to reach, or can't be reached yet.
@@ -130,6 +134,18 @@ fn accusing(
     let second = assembly.sign(3, second);
     let evidence = althing::governance::evidence::Equivocation { first, second };
     submit(assembly, Command::SubmitEvidence(evidence))
+}
+
+/// A checkpoint that claims what is so, after a change.
+fn checkpointing(change: fn(&mut CheckpointRecorded)) -> Attempt {
+    let assembly = four();
+    let preview = (assembly.node()).preview(&Command::RecordCheckpoint(None), assembly.now());
+    let Ok([Event::CheckpointRecorded(mut claim)]) = preview.as_deref().map(|it| [it[0].clone()])
+    else {
+        panic!("a checkpoint of what is so");
+    };
+    change(&mut claim);
+    submit(assembly, Command::RecordCheckpoint(Some(claim)))
 }
 
 /// The state after `event`, however it came about.
@@ -490,6 +506,13 @@ const CASES: &[Case] = &[
         long.duration_ms = Some(1 << 53);
         submit(four(), Command::RecordPrediction(long))
     }, "prediction.duration"),
+    (|| {
+        let again = Command::RecordCheckpoint(None);
+        Attempt::Together(Box::new(four()), vec![again.clone(), again])
+    }, "checkpoint.place"),
+    (|| checkpointing(|claim| claim.state_hash = Digest::ZERO), "checkpoint.state-hash"),
+    (|| checkpointing(|claim| claim.grants_root = Digest::ZERO), "checkpoint.grants-root"),
+    (|| checkpointing(|claim| claim.live_grants += 1), "checkpoint.grants-root"),
     (|| proposing(four(), 0, actions::revoke_grant("triage", nowhere())), "grant.unknown"),
     (|| {
         let mut assembly = four();
@@ -521,6 +544,15 @@ fn refusal(attempt: Attempt) -> &'static str {
             assert_eq!(assembly.bytes(), bytes, "the ledger changed");
             assert_eq!(assembly.state().hash(), state, "the state changed");
             error.code()
+        }
+        Attempt::Together(mut assembly, commands) => {
+            let bytes = assembly.bytes().to_vec();
+            let state = assembly.state().hash();
+            let now = assembly.now();
+            let refused = assembly.node_mut().submit_all(&commands, now);
+            assert_eq!(assembly.bytes(), bytes, "the ledger changed");
+            assert_eq!(assembly.state().hash(), state, "the state changed");
+            refused.expect_err("the rules refuse it").code()
         }
         Attempt::Found(genesis) => {
             let at = genesis.statement.content().created_at;

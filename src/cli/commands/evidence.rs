@@ -1,4 +1,4 @@
-//! `althing evidence`: look at contradictions between ballots.
+//! `althing evidence`: look at contradictions between ballots, and between checkpoints.
 
 use std::path::PathBuf;
 
@@ -15,8 +15,8 @@ use crate::cli::session::Session;
 use crate::cli::statement_file;
 use crate::cli::style::{Grid, bold, dim, escaped, fields};
 use crate::governance::ballot::Ballot;
-use crate::governance::event::{ByzantineDetected, Event};
-use crate::governance::evidence::Equivocation;
+use crate::governance::event::Event;
+use crate::governance::evidence::{ContradictingHeads, Equivocation};
 use crate::governance::id::{NodeId, ProposalId};
 use crate::governance::state::State;
 use crate::governance::statement::Signed;
@@ -28,7 +28,7 @@ pub enum EvidenceCommand {
     /// List the evidence.
     #[command(after_long_help = help!("  althing evidence list"))]
     List,
-    /// Show the two ballots side by side, or write them for others to check.
+    /// Show the two ballots or checkpoints side by side, or write them for others to check.
     #[command(after_long_help = help!(
         "  althing evidence show clinic\n  althing evidence show clinic --out evidence.json"
     ))]
@@ -52,13 +52,20 @@ struct Summary {
     at: Timestamp,
     node: NodeId,
     name: String,
-    proposal_id: ProposalId,
+    /// None where the evidence is two checkpoints.
+    proposal_id: Option<ProposalId>,
     suspended: bool,
 }
 
 fn summaries(state: &State) -> Vec<Summary> {
-    let mut all: Vec<Summary> = state
+    let ballots = state
         .evidence()
+        .map(|(node, proposal, record)| (node, Some(proposal), record));
+    let checkpoints = state
+        .contradicting_heads()
+        .map(|(node, _, record)| (node, None, record));
+    let mut all: Vec<Summary> = ballots
+        .chain(checkpoints)
         .map(|(node, proposal_id, record)| Summary {
             seq: record.seq,
             at: record.at,
@@ -92,7 +99,8 @@ impl Report for EvidenceList {
             grid.row([
                 item.seq.to_string(),
                 escaped(&item.name),
-                item.proposal_id.short(),
+                item.proposal_id
+                    .map_or_else(|| "(checkpoints)".to_owned(), |it| it.short()),
                 if item.suspended { "yes" } else { "no" }.to_owned(),
                 item.at.to_string(),
             ]);
@@ -117,7 +125,10 @@ impl Report for EvidenceView {
         let mut text = fields(&[
             ("node", bold(&escaped(&summary.name))),
             ("node id", summary.node.to_string()),
-            ("proposal", summary.proposal_id.to_string()),
+            (
+                "proposal",
+                (summary.proposal_id).map_or_else(|| "none".to_owned(), |it| it.to_string()),
+            ),
             ("recorded", format!("entry {}, {}", summary.seq, summary.at)),
             (
                 "suspended by it",
@@ -169,24 +180,88 @@ pub fn run(command: &EvidenceCommand, session: &Session, output: &Output) -> Res
         })?,
         EvidenceCommand::Show(show) => {
             let summary = find(&state, &show.evidence)?;
-            let detected = read_entry(session, summary.seq)?;
-            let evidence = Equivocation {
-                first: detected.first,
-                second: detected.second,
-            };
-            if let Some(path) = &show.out {
-                let line = statement_file::evidence_to_line(&evidence)?;
-                statement_file::write_text(path, &line, output)?;
-            } else {
-                output.report(&EvidenceView {
-                    summary,
-                    first: evidence.first,
-                    second: evidence.second,
-                })?;
+            match read_entry(session, summary.seq)? {
+                Found::Ballots(evidence) => show_ballots(show, summary, evidence, output)?,
+                Found::Checkpoints(heads) => show_checkpoints(show, summary, heads, output)?,
             }
         }
     }
     Ok(Exit::Ok)
+}
+
+fn show_ballots(
+    show: &Show,
+    summary: Summary,
+    evidence: Equivocation,
+    output: &Output,
+) -> Result<(), Failure> {
+    if let Some(path) = &show.out {
+        let line = statement_file::evidence_to_line(&evidence)?;
+        return statement_file::write_text(path, &line, output);
+    }
+    let Equivocation { first, second } = evidence;
+    output.report(&EvidenceView {
+        summary,
+        first,
+        second,
+    })
+}
+
+fn show_checkpoints(
+    show: &Show,
+    summary: Summary,
+    checkpoints: ContradictingHeads,
+    output: &Output,
+) -> Result<(), Failure> {
+    if let Some(path) = &show.out {
+        let line = statement_file::checkpoints_to_line(&checkpoints)?;
+        return statement_file::write_text(path, &line, output);
+    }
+    output.report(&CheckpointsView {
+        summary,
+        checkpoints,
+    })
+}
+
+/// The evidence in an entry.
+enum Found {
+    Ballots(Equivocation),
+    Checkpoints(ContradictingHeads),
+}
+
+#[derive(Serialize)]
+struct CheckpointsView {
+    #[serde(flatten)]
+    summary: Summary,
+    checkpoints: ContradictingHeads,
+}
+
+impl Report for CheckpointsView {
+    const SCHEMA: &'static str = "althing.evidence-checkpoints/1";
+
+    fn text(&self) -> String {
+        let summary = &self.summary;
+        let mut text = fields(&[
+            ("node", bold(&escaped(&summary.name))),
+            ("node id", summary.node.to_string()),
+            ("recorded", format!("entry {}, {}", summary.seq, summary.at)),
+            (
+                "suspended by it",
+                if summary.suspended { "yes" } else { "no" }.to_owned(),
+            ),
+        ]);
+        text.push('\n');
+        let mut grid = Grid::new(&["signed checkpoint", "Merkle root"]).right(0);
+        for head in [&self.checkpoints.first, &self.checkpoints.second] {
+            grid.row([format!("{} entries", head.size), head.root.to_string()]);
+        }
+        if let Some(divergence) = &self.checkpoints.divergence {
+            let began = format!("the second began with {}", self.checkpoints.first.size);
+            grid.row([began, divergence.root.to_string()]);
+        }
+        text.push_str(&grid.text());
+        text
+    }
 }
 
 fn find(state: &State, text: &str) -> Result<Summary, Failure> {
@@ -209,7 +284,7 @@ fn find(state: &State, text: &str) -> Result<Summary, Failure> {
 }
 
 /// Reads the evidence in entry `seq` of a ledger that was just replayed.
-fn read_entry(session: &Session, seq: u64) -> Result<ByzantineDetected, Failure> {
+fn read_entry(session: &Session, seq: u64) -> Result<Found, Failure> {
     let reader = session.open_reader()?;
     let mut lines = LineReader::new(reader.reader());
     let broken = |message: String| Failure::new(Exit::ChainBroken, "evidence.unreadable", message);
@@ -222,7 +297,11 @@ fn read_entry(session: &Session, seq: u64) -> Result<ByzantineDetected, Failure>
             continue;
         }
         return match Event::decode(line.operation, line.data) {
-            Ok(Event::ByzantineDetected(detected)) => Ok(detected),
+            Ok(Event::ByzantineDetected(detected)) => Ok(Found::Ballots(Equivocation {
+                first: detected.first,
+                second: detected.second,
+            })),
+            Ok(Event::CheckpointsContradicted(found)) => Ok(Found::Checkpoints(found.checkpoints)),
             _ => Err(broken(format!("entry {seq} holds no evidence any more"))),
         };
     }

@@ -7,7 +7,9 @@ use serde::Serialize;
 
 use crate::chain::line::Line;
 use crate::chain::lines::{Ending, LineReader};
-use crate::chain::merkle::{leaf_hash, node_hash};
+use crate::chain::merkle::{
+    InclusionProof, InclusionProver, LeafHash, MerkleAccumulator, Side, node_hash,
+};
 use crate::chain::verify::{ChainVerifier, VerifyError};
 use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
@@ -269,20 +271,18 @@ fn tree_steps(entries: &[Digest], seq: u64, steps: &mut Vec<Step>) -> Option<Mer
     let leaf_index = seq - 1;
     let index = usize::try_from(leaf_index).ok()?;
     let hash = entries.get(index)?;
-    let mut node = leaf_hash(hash);
+    let mut node = *LeafHash::of_entry(hash).digest();
     steps.push(computed(
         format!("leaf {leaf_index} of the Merkle tree: SHA-256 of a zero byte and the entry_hash"),
         &format!("00{hash}"),
         node,
     ));
-    let (path, root) = inclusion_path(entries, index);
-    for (sibling, is_left) in path {
-        let (left, right) = if is_left {
-            (sibling, node)
-        } else {
-            (node, sibling)
+    let (proof, root) = inclusion(entries, leaf_index)?;
+    for (side, sibling) in proof.way() {
+        let (left, right, side) = match side {
+            Side::Left => (*sibling, node, "left"),
+            Side::Right => (node, *sibling, "right"),
         };
-        let side = if is_left { "left" } else { "right" };
         node = node_hash(&left, &right);
         steps.push(computed(
             format!("the node above, with {sibling} on its {side}"),
@@ -315,23 +315,15 @@ fn computed(what: String, hex: &str, hash: Digest) -> Step {
     )
 }
 
-/// The audit path of RFC 6962, from the leaf upwards, each node with whether it stands on the left;
-/// and the root. A last node without a sibling moves up unchanged.
-fn inclusion_path(entries: &[Digest], mut index: usize) -> (Vec<(Digest, bool)>, Digest) {
-    let mut nodes: Vec<Digest> = entries.iter().map(leaf_hash).collect();
-    let mut path = Vec::new();
-    while nodes.len() > 1 {
-        if let Some(sibling) = nodes.get(index ^ 1) {
-            path.push((*sibling, index % 2 == 1));
-        }
-        let above = nodes.chunks(2).map(|pair| match pair {
-            [left, right] => node_hash(left, right),
-            alone => alone.first().copied().unwrap_or(Digest::ZERO),
-        });
-        nodes = above.collect();
-        index /= 2;
+/// That the entry with this index is among all good ones, and the root over them.
+fn inclusion(entries: &[Digest], index: u64) -> Option<(InclusionProof, Digest)> {
+    let mut prover = InclusionProver::new(index, u64::try_from(entries.len()).ok()?).ok()?;
+    let mut tree = MerkleAccumulator::new();
+    for hash in entries {
+        prover.push(LeafHash::of_entry(hash));
+        tree.push(hash);
     }
-    (path, nodes.first().copied().unwrap_or(Digest::ZERO))
+    Some((prover.finish().ok()?, tree.root()))
 }
 
 /// The file that holds a line, and the number of its first line.
@@ -404,37 +396,5 @@ impl Report for ExplainReport {
             ));
         }
         text
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::chain::merkle::MerkleAccumulator;
-
-    #[test]
-    fn every_path_leads_to_the_root() {
-        let entries: Vec<Digest> = (0..40_u64)
-            .map(|seq| Digest::of(&seq.to_be_bytes()))
-            .collect();
-        for size in 1..=entries.len() {
-            let mut tree = MerkleAccumulator::new();
-            entries[..size].iter().for_each(|hash| tree.push(hash));
-            for index in 0..size {
-                let (path, root) = inclusion_path(&entries[..size], index);
-                assert_eq!(root, tree.root(), "{size}");
-                let top = path
-                    .iter()
-                    .fold(leaf_hash(&entries[index]), |node, (sibling, left)| {
-                        if *left {
-                            node_hash(sibling, &node)
-                        } else {
-                            node_hash(&node, sibling)
-                        }
-                    });
-                assert_eq!(top, root, "{index} of {size}");
-                assert!(path.len() <= 6, "{index} of {size}");
-            }
-        }
     }
 }

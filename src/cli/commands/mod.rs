@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub mod authorization;
+pub mod checkpoint;
 pub mod completions;
 pub mod demo;
 pub mod diff;

@@ -118,6 +118,7 @@ fn outcome(state: &State, command: &Command, recorded: &[Recorded]) -> Result<Va
             let proposal = evidence.first.content().proposal_id;
             serde_json::to_value(StatusReport::of(state, proposal, recorded)?)
         }
+        Command::SubmitContradictingHeads(heads) => Ok(serde_json::json!({"node": heads.node})),
         Command::RotateKey(rotation) => {
             Ok(serde_json::json!({"node": rotation.content().new_key.node}))
         }

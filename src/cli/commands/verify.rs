@@ -1,9 +1,13 @@
 //! `althing verify`: check every hash, link, signature and decision.
 
+use std::borrow::Cow;
+use std::path::PathBuf;
+
 use clap::Args;
 use serde::Serialize;
 
 use super::explain;
+use crate::chain::checkpoint::Checkpoint;
 use crate::chain::line::{Head, Line};
 use crate::chain::lines::{Ending, LineReader, ReadLineError};
 use crate::chain::merkle::MerkleAccumulator;
@@ -12,9 +16,11 @@ use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
 use crate::cli::session::Session;
 use crate::cli::style::{bad, bold, dim, escaped, fields, good};
+use crate::cli::tree;
 use crate::governance::digest::Digest;
 use crate::governance::invariant;
 use crate::governance::time::Timestamp;
+use crate::governance::tree_head::{Origin, TreeHead};
 use crate::identity::MlDsaVerifier;
 use crate::ledger::LedgerReader;
 use crate::node::MAX_CLOCK_LEAD;
@@ -27,10 +33,14 @@ use crate::replay::{Replay, ReplayError};
   althing verify --json | jq .problems
   althing verify --invariants
   althing verify --explain 12
+  althing verify --checkpoint checkpoint.txt
 
 Checked are the form and the hash of every line, the links between them, every signature, and that
 each decision, grant and removal is exactly what the rules give. A tail that a crash cut short is
-reported and is no fault."
+reported and is no fault.
+
+What was seen is remembered, by ledger and by path: a ledger that has become shorter, has another history
+or has taken another's place is found out (exit 12)."
 ))]
 pub struct Verify {
     /// Check the whole history whatever was checked before. This version always does.
@@ -44,12 +54,19 @@ pub struct Verify {
     /// it: the one that is named, otherwise the first that is damaged, or the last.
     #[arg(long, value_name = "SEQ", num_args = 0..=1, conflicts_with_all = ["full", "invariants"])]
     explain: Option<Option<u64>>,
+    /// Hold the ledger to this checkpoint's size and root, too. Its signatures are not looked at: see
+    /// `althing checkpoint verify`.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Forget what was seen of this ledger and at this path before, after a change on purpose.
+    #[arg(long)]
+    forget: bool,
 }
 
 /// Something that is wrong, or worth knowing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Problem {
-    code: &'static str,
+    code: Cow<'static, str>,
     seq: u64,
     offset: u64,
     message: String,
@@ -100,6 +117,20 @@ impl Report for VerifyReport {
     }
 }
 
+impl VerifyReport {
+    /// Adds what is wrong with a ledger in which everything fits together.
+    fn fault(&mut self, failure: &Failure) {
+        self.ok = false;
+        let fault = Problem {
+            code: failure.code.clone().into(),
+            seq: self.entries,
+            offset: 0,
+            message: failure.message.clone(),
+        };
+        self.problems.insert(0, fault);
+    }
+}
+
 /// The most problems that one report lists.
 const MAX_PROBLEMS: usize = 100;
 
@@ -110,14 +141,49 @@ pub fn run(verify: &Verify, session: &Session, output: &Output) -> Result<Exit, 
         full: _,
         invariants,
         explain,
+        checkpoint,
+        forget,
     } = verify;
     if let Some(seq) = explain {
         return explain::run(*seq, session, output);
     }
+    let pinned = checkpoint
+        .as_deref()
+        .map(super::checkpoint::read)
+        .transpose()?;
     let reader = session.open_reader()?;
-    let (report, exit) = examine(&reader, session.now(), *invariants)?;
+    let (mut report, mut exit, head) = examine(&reader, session.now(), *invariants)?;
+    if *forget {
+        let id = head.map(|head| head.origin.ledger);
+        session.memory().forget(session.ledger_dir(), id)?;
+    }
+    if let Some(head) = head.filter(|_| report.ok) {
+        let pinned = pinned.as_ref().map(Checkpoint::head);
+        match hold(&head, pinned, session, &reader) {
+            Ok(()) => session.remember(&head),
+            Err(failure) if failure.exit == Exit::Mismatch => {
+                report.fault(&failure);
+                exit = failure.exit;
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
     output.report(&report)?;
     Ok(exit)
+}
+
+/// Holds the ledger to a pinned checkpoint and to what was seen of it before.
+fn hold(
+    now: &TreeHead,
+    pinned: Option<&TreeHead>,
+    session: &Session,
+    reader: &LedgerReader,
+) -> Result<(), Failure> {
+    let source = || Ok(reader.reader());
+    if let Some(pinned) = pinned {
+        tree::check_head(pinned, now, source)?;
+    }
+    session.memory().check(session.ledger_dir(), now, source)
 }
 
 /// Everything that is wrong with a ledger, in order of position.
@@ -125,7 +191,7 @@ fn examine(
     reader: &LedgerReader,
     now: Timestamp,
     invariants: bool,
-) -> Result<(VerifyReport, Exit), Failure> {
+) -> Result<(VerifyReport, Exit, Option<TreeHead>), Failure> {
     let mut examination = Examination {
         invariants,
         ..Examination::default()
@@ -135,7 +201,7 @@ fn examine(
         && let Some(refusal) = reader.refusal()
     {
         examination.problems.push(Problem {
-            code: refusal.code,
+            code: refusal.code.into(),
             seq: refusal.seq,
             offset: refusal.offset,
             message: refusal.message.clone(),
@@ -152,7 +218,9 @@ fn examine(
         merkle_root: examination.merkle.root(),
         problems,
     };
-    Ok((report, examination.exit))
+    let tree = examination.merkle.tree_root();
+    let head = examination.origin.map(|origin| TreeHead { origin, tree });
+    Ok((report, examination.exit, head))
 }
 
 /// What is worth knowing and no fault.
@@ -165,7 +233,7 @@ fn notes(
     let mut notes = Vec::new();
     if let Some(tail) = reader.tail() {
         notes.push(Problem {
-            code: "tail.torn",
+            code: "tail.torn".into(),
             seq: head.seq + 1,
             offset: tail.offset,
             message: format!(
@@ -176,7 +244,7 @@ fn notes(
     }
     if let Some(clock) = clock.filter(|clock| *clock > now.saturating_add(MAX_CLOCK_LEAD)) {
         notes.push(Problem {
-            code: "clock.head-in-future",
+            code: "clock.head-in-future".into(),
             seq: head.seq,
             offset: 0,
             message: format!("the last entry is of {clock}, this machine's clock says {now}"),
@@ -193,6 +261,7 @@ struct Examination {
     exit: Exit,
     head: Head,
     clock: Option<Timestamp>,
+    origin: Option<Origin>,
     merkle: MerkleAccumulator,
     /// The good lines of a batch that is not complete yet.
     batch: Vec<Digest>,
@@ -206,6 +275,7 @@ impl Default for Examination {
             exit: Exit::Ok,
             head: Head::GENESIS,
             clock: None,
+            origin: None,
             merkle: MerkleAccumulator::new(),
             batch: Vec::new(),
         }
@@ -280,6 +350,7 @@ impl Examination {
             }
         }
         self.clock = replay.state().map(|state| state.clock());
+        self.origin = replay.state().map(tree::origin);
         if self.invariants
             && let Some(Err(violation)) = replay.state().map(invariant::check)
         {
@@ -321,7 +392,7 @@ impl Examination {
     fn push(&mut self, code: &'static str, seq: u64, offset: u64, message: String) {
         if self.problems.len() < MAX_PROBLEMS {
             self.problems.push(Problem {
-                code,
+                code: code.into(),
                 seq,
                 offset,
                 message,

@@ -3,6 +3,8 @@
 //! The text of each rule stands here once. A writer calls [`decide`] before it appends, and strict
 //! replay calls the same code for every entry that it reads.
 
+mod checkpoint;
+mod evidence;
 mod keys;
 mod lifecycle;
 mod predict;
@@ -98,14 +100,20 @@ pub fn admit(
         Command::Close(proposal) => lifecycle::close(state, *proposal, context.at).map(Some),
         Command::Execute(proposal) => lifecycle::execute(state, *proposal, context.at).map(Some),
         Command::SubmitEvidence(evidence) => vote::submit_evidence(state, evidence, context),
+        Command::SubmitContradictingHeads(heads) => {
+            evidence::contradicting_heads(state, heads, context)
+        }
         Command::RecordPrediction(prediction) => {
             predict::record(state, prediction, context.at).map(Some)
+        }
+        Command::RecordCheckpoint(claimed) => {
+            checkpoint::record(state, claimed.as_ref(), context).map(Some)
         }
         Command::RecordRecovery(recovery) => Ok(Some(Event::RecoveryRecorded(recovery.clone()))),
     }
 }
 
-/// Whether anything can follow from `cause`. These four change no count, no membership and no
+/// Whether anything can follow from `cause`. These five change no count, no membership and no
 /// grant, and a replay of many predictions needs no look at the open proposals.
 #[must_use]
 pub const fn may_have_consequences(cause: &Event) -> bool {
@@ -113,6 +121,7 @@ pub const fn may_have_consequences(cause: &Event) -> bool {
         cause,
         Event::PredictionRecorded(_)
             | Event::RecoveryRecorded(_)
+            | Event::CheckpointRecorded(_)
             | Event::ProposalCreated(_)
             | Event::ProposalWithdrawn(_)
     )

@@ -20,11 +20,12 @@ use super::id::{LedgerId, NodeId, ProposalId, Subject};
 use super::key::SignatureVerifier;
 use super::label::Name;
 use super::policy::Policy;
+use super::proposal::Action;
 use super::statement::Statement;
 use super::time::Timestamp;
 use authorization::Authorizations;
 use prediction::Predictions;
-use proposal::{ProposalState, Proposals};
+use proposal::{ProposalState, Proposals, Status};
 use registry::Registry;
 
 pub use projection::{PROJECTION_VERSION, StateHash};
@@ -45,6 +46,8 @@ pub struct State {
     pub(super) proposals: Arc<Proposals>,
     pub(super) authorizations: Arc<Authorizations>,
     pub(super) evidence: Arc<BTreeMap<(NodeId, ProposalId), EvidenceRecord>>,
+    /// Contradicting checkpoints, by node and the entry that began its term.
+    pub(super) contradicting_heads: Arc<BTreeMap<(NodeId, u64), EvidenceRecord>>,
     pub(super) predictions: Predictions,
     pub(super) recoveries: u64,
 }
@@ -92,6 +95,7 @@ impl State {
             proposals: Arc::default(),
             authorizations: Arc::default(),
             evidence: Arc::default(),
+            contradicting_heads: Arc::default(),
             predictions: Predictions::default(),
             recoveries: 0,
         }
@@ -219,6 +223,45 @@ impl State {
                 })
             })
         })
+    }
+
+    /// The evidence of contradicting checkpoints, by node and the entry that began its term.
+    pub fn contradicting_heads(&self) -> impl Iterator<Item = (NodeId, u64, &EvidenceRecord)> {
+        self.contradicting_heads
+            .iter()
+            .map(|((node, term), record)| (*node, *term, record))
+    }
+
+    /// The evidence that `node` signed contradicting checkpoints in the term that began with an
+    /// entry.
+    #[must_use]
+    pub fn contradicting_heads_of(&self, node: NodeId, term: u64) -> Option<&EvidenceRecord> {
+        self.contradicting_heads.get(&(node, term))
+    }
+
+    /// All evidence, of ballots and of checkpoints, with the nodes that it is against.
+    pub fn convictions(&self) -> impl Iterator<Item = (NodeId, &EvidenceRecord)> {
+        let ballots = self.evidence().map(|(node, _, record)| (node, record));
+        ballots.chain(
+            self.contradicting_heads()
+                .map(|(node, _, record)| (node, record)),
+        )
+    }
+
+    /// The entry from which on a node answers for its checkpoints: the one that added it, or the last
+    /// that gave it a key by a decision of the group. What it changes its key to by itself changes
+    /// nothing.
+    #[must_use]
+    pub fn term_of(&self, node: NodeId, registered: &registry::Node) -> u64 {
+        let given = self.proposals.iter().filter(|proposal| {
+            let new = match &proposal.content().action {
+                Action::ReinstateNode(new) | Action::ReplaceKey(new) => new.node,
+                _ => return false,
+            };
+            new == node && proposal.status() == Status::Executed
+        });
+        let entries = given.filter_map(ProposalState::ended_seq);
+        entries.max().unwrap_or(0).max(registered.added_at())
     }
 
     /// The counts of predictions.

@@ -114,7 +114,14 @@ impl State {
     }
 
     fn project_evidence(&self) -> Value {
-        self.evidence()
+        let ballots = self
+            .evidence()
+            .map(|(node, proposal, record)| (node, Some(proposal), record));
+        let checkpoints = self
+            .contradicting_heads()
+            .map(|(node, _, record)| (node, None, record));
+        ballots
+            .chain(checkpoints)
             .map(|(node, proposal, record)| {
                 json!({
                     "at": record.at,

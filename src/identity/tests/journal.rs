@@ -9,8 +9,12 @@ use std::thread;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
+use crate::governance::digest::Digest;
+use crate::governance::id::LedgerId;
 use crate::governance::key::Algorithm;
+use crate::governance::merkle::{ConsistencyProof, ConsistencyProver, LeafHash, MerkleAccumulator};
 use crate::governance::statement::{Signed, Statement, StatementContent};
+use crate::governance::tree_head::{Cosignature, Origin, TreeHead};
 use crate::identity::{JournalError, MlDsaVerifier, SigningJournal, SigningKey, Slot};
 
 /// Stands for a ballot: the decision counts, the rationale may differ.
@@ -333,4 +337,116 @@ fn concurrent_signers_never_contradict_each_other() {
         assert!(signed.all(|other| other == first));
     }
     assert_eq!(lines(&dir), PROPOSALS);
+}
+
+/// Heads of one growing tree, and of another one that parts from it behind the third leaf.
+struct Trees;
+
+impl Trees {
+    fn leaf(number: u64, forked: bool) -> LeafHash {
+        LeafHash::of(
+            &[
+                number.to_be_bytes(),
+                u64::from(forked && number > 2).to_be_bytes(),
+            ]
+            .concat(),
+        )
+    }
+
+    fn head(size: u64, forked: bool) -> TreeHead {
+        let mut tree = MerkleAccumulator::new();
+        (0..size).for_each(|number| tree.push_leaf(Self::leaf(number, forked)));
+        let origin = Origin {
+            ledger: LedgerId::of_founding("{}"),
+            genesis: Digest::ZERO,
+        };
+        let tree = tree.tree_root();
+        TreeHead { origin, tree }
+    }
+
+    fn proof(from: u64, to: u64, forked: bool) -> Option<ConsistencyProof> {
+        let mut prover = ConsistencyProver::new(from, to).ok()?;
+        (0..to).for_each(|number| prover.push(Self::leaf(number, forked)));
+        prover.finish().ok()
+    }
+}
+
+fn sign_head(
+    journal: &mut SigningJournal,
+    size: u64,
+    forked: bool,
+    at: u64,
+) -> Result<Cosignature, JournalError> {
+    let key = key();
+    let head = Trees::head(size, forked);
+    let proof = |from| Trees::proof(from, size, forked);
+    let signed = journal.sign_tree_head(&key, key.node_id(), &head, at, proof)?;
+    assert!(head.is_signed_by(&signed, key.public_key(), &MlDsaVerifier));
+    Ok(signed)
+}
+
+#[test]
+fn a_key_signs_one_history_of_a_tree() {
+    let dir = TempDir::new().unwrap();
+    let mut journal = open(&dir).unwrap();
+    let code = |result: Result<Cosignature, JournalError>| result.unwrap_err().code();
+    let first = sign_head(&mut journal, 3, false, 10).unwrap();
+    assert_eq!(first.posix_seconds, 10);
+    // Both histories are one up to here.
+    assert_eq!(sign_head(&mut journal, 3, true, 20).unwrap(), first);
+    let second = sign_head(&mut journal, 7, false, 30).unwrap();
+    let mut journal = open(&dir).unwrap();
+    for (size, forked, expected) in [
+        (3, false, "already-signed"),
+        (6, false, "already-signed"),
+        (7, true, "already-signed"),
+        (8, true, "checkpoint.no-consistency"),
+        (20, true, "checkpoint.no-consistency"),
+    ] {
+        assert_eq!(
+            code(sign_head(&mut journal, size, forked, 40)),
+            expected,
+            "{size}"
+        );
+    }
+    assert_eq!(sign_head(&mut journal, 7, false, 40).unwrap(), second);
+    // Without a proof, with one from another size, for another key.
+    let (key, head) = (key(), Trees::head(9, false));
+    let node = key.node_id();
+    for proof in [None, Trees::proof(6, 9, false), Trees::proof(7, 8, false)] {
+        let refused = journal.sign_tree_head(&key, node, &head, 40, |_| proof);
+        assert_eq!(code(refused), "checkpoint.no-consistency");
+    }
+    let other = SigningKey::from_seed(Algorithm::MlDsa44, &[6; 32]).unwrap();
+    let refused = journal.sign_tree_head(&other, node, &head, 40, |_| None);
+    assert_eq!(code(refused), "journal.wrong-key");
+    assert_eq!(lines(&dir), 2);
+    sign_head(&mut journal, 9, false, 50).unwrap();
+    // Another ledger has a history of its own, and ballots are no business of checkpoints.
+    let mut elsewhere = Trees::head(1, false);
+    elsewhere.origin.genesis = Digest::of(b"elsewhere");
+    journal
+        .sign_tree_head(&key, node, &elsewhere, 60, |_| None)
+        .unwrap();
+    sign(&mut journal, "proposal", "approve", "").unwrap();
+    assert_eq!(lines(&dir), 5);
+}
+
+#[test]
+fn a_damaged_record_of_a_tree_signs_nothing() {
+    let dir = TempDir::new().unwrap();
+    sign_head(&mut open(&dir).unwrap(), 3, false, 10).unwrap();
+    let text = fs::read_to_string(journal_path(&dir)).unwrap();
+    let root = Trees::head(3, false).tree.root.to_string();
+    for changed in [
+        text.replace("\"size\":3", "\"size\":4"),
+        text.replace("\"posix_seconds\":10", "\"posix_seconds\":11"),
+        text.replace(&root, &Digest::ZERO.to_string()),
+        text.replace("{\"posix_seconds\"", "{ \"posix_seconds\""),
+    ] {
+        fs::write(journal_path(&dir), &changed).unwrap();
+        let refused = open(&dir).and_then(|mut journal| sign_head(&mut journal, 7, false, 20));
+        assert_ne!(changed, text);
+        assert_eq!(refused.unwrap_err().code(), "journal.malformed");
+    }
 }

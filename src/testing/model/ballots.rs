@@ -4,7 +4,7 @@ use super::count::Place;
 use super::members::Standing;
 use super::{Cast, Caused, Change, End, Ending, Evidence, Model, NOW, Opened, Outcome, Told};
 use crate::governance::ballot::Ballot;
-use crate::governance::id::NodeId;
+use crate::governance::id::{NodeId, ProposalId};
 use crate::governance::proposal::Withdrawal;
 use crate::governance::time::Timestamp;
 
@@ -98,7 +98,7 @@ impl Model {
 
     fn is_convicted(&self, proposal: &Opened, node: NodeId) -> bool {
         let mut evidence = self.evidence.iter();
-        evidence.any(|it| it.node == node && it.proposal == proposal.id)
+        evidence.any(|it| it.node == node && it.proposal == Some(proposal.id))
     }
 
     /// Whether a node got its present key after a proposal ended.
@@ -172,10 +172,20 @@ impl Model {
 
     /// BYZ-6
     fn convict(&mut self, place: usize, node: NodeId) -> Outcome {
+        let proposal = self.proposals[place].id;
+        let suspended = self.record_evidence(node, Some(proposal));
+        Outcome::Convicted {
+            node,
+            proposal,
+            suspended,
+        }
+    }
+
+    /// Records evidence; whether it suspends the node. BYZ-6
+    fn record_evidence(&mut self, node: NodeId, proposal: Option<ProposalId>) -> bool {
         let active = self.node(node, NOW) == Some(Standing::Active);
         let suspended = active && !self.is_last_active(node);
         let seq = self.next_entry();
-        let proposal = self.proposals[place].id;
         self.evidence.push(Evidence {
             seq,
             node,
@@ -184,11 +194,39 @@ impl Model {
         if suspended {
             self.changes.push((seq, Change::Suspended(node)));
         }
-        Outcome::Convicted {
-            node,
-            proposal,
-            suspended,
+        suspended
+    }
+
+    /// Two checkpoints that contradict each other. BYZ-14, BYZ-15
+    pub(super) fn contradiction(&mut self, node: NodeId, told: &Told) -> Caused {
+        let mut given = self
+            .changes
+            .iter()
+            .filter_map(|(seq, change)| match change {
+                Change::Founder(member) | Change::Joined(member) => {
+                    (member.node == node).then_some(*seq)
+                }
+                Change::Replaced(it, _) | Change::Reinstated(it, _) => {
+                    (*it == node).then_some(*seq)
+                }
+                _ => None,
+            });
+        let Some(term) = given.next_back() else {
+            return Err("node.unknown");
+        };
+        let keys = self.keys(node);
+        for key in [told.signed_by, told.second_signed_by] {
+            let in_term = |(it, from, _): &(usize, u64, _)| Some(*it) == key && *from >= term;
+            if !keys.iter().any(in_term) {
+                return Err("evidence.signature");
+            }
         }
+        let known = |it: &Evidence| it.node == node && it.proposal.is_none() && it.seq > term;
+        if self.evidence.iter().any(known) {
+            return Ok(None);
+        }
+        let suspended = self.record_evidence(node, None);
+        Ok(Some(Outcome::Forked(node, suspended)))
     }
 
     /// PROP-17

@@ -113,7 +113,7 @@ impl Model {
     /// Where a member stands. TALLY-1, BYZ-7, BYZ-8, MEM-5, MEM-12
     pub(super) fn place(&self, proposal: &Opened, node: NodeId) -> Place {
         let against = || self.evidence.iter().filter(|it| it.node == node);
-        if against().any(|it| it.proposal == proposal.id) {
+        if against().any(|it| it.proposal == Some(proposal.id)) {
             return Place::Byzantine;
         }
         let ended = proposal.voting_ended().unwrap_or(super::NOW);
@@ -205,7 +205,7 @@ impl Model {
             .filter(|ending| ending.end == End::Executed);
         executed.is_some_and(|ending| {
             let mut evidence = self.evidence.iter();
-            evidence.any(|it| it.proposal == proposal && it.seq > ending.seq)
+            evidence.any(|it| it.proposal == Some(proposal) && it.seq > ending.seq)
         })
     }
 }

@@ -133,10 +133,14 @@ pub enum Outcome {
         /// Whether the node is suspended for it.
         suspended: bool,
     },
+    /// Contradicting checkpoints are recorded: against whom, and whether it is suspended for it.
+    Forked(NodeId, bool),
     /// A prediction is recorded, under a grant or none.
     Predicted(Option<GrantId>),
     /// A recovery is recorded.
     Recovered,
+    /// The state is put under the chain, with so many live grants.
+    Checkpointed(u64),
 }
 
 /// A node as it joined.
@@ -213,7 +217,8 @@ enum End {
 struct Evidence {
     seq: u64,
     node: NodeId,
-    proposal: ProposalId,
+    /// None for contradicting checkpoints.
+    proposal: Option<ProposalId>,
 }
 
 #[derive(Debug, Clone)]
@@ -327,6 +332,7 @@ impl Model {
                 | Command::Withdraw(_)
                 | Command::RecordPrediction(_)
                 | Command::RecordRecovery(_)
+                | Command::RecordCheckpoint(_)
         );
         if !quiet {
             while let Some(next) = self.consequence(at) {
@@ -348,7 +354,15 @@ impl Model {
                 let (first, second) = (evidence.first.content(), evidence.second.content());
                 self.submit_evidence(first, second, told, at)
             }
+            Command::SubmitContradictingHeads(heads) => self.contradiction(heads.node, told),
             Command::RecordPrediction(prediction) => self.predict(prediction, at),
+            // What an engine claims of its own hashes is for others to check.
+            Command::RecordCheckpoint(_) => {
+                self.next_entry();
+                let statuses = self.grant_statuses(at).into_iter();
+                let live = statuses.filter(|(_, status)| *status == "live").count();
+                Ok(Some(Outcome::Checkpointed(live as u64)))
+            }
             Command::RecordRecovery(_) => {
                 self.next_entry();
                 Ok(Some(Outcome::Recovered))
@@ -383,9 +397,10 @@ impl Model {
         self.clock
     }
 
-    /// All evidence in the order of its recording: against whom and on which proposal.
+    /// All evidence in the order of its recording: against whom and on which proposal, or of
+    /// contradicting checkpoints.
     #[must_use]
-    pub fn convictions(&self) -> Vec<(NodeId, ProposalId)> {
+    pub fn convictions(&self) -> Vec<(NodeId, Option<ProposalId>)> {
         let evidence = self.evidence.iter();
         evidence.map(|it| (it.node, it.proposal)).collect()
     }

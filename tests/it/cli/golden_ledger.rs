@@ -311,6 +311,10 @@ fn delegate_and_freeze(world: &World, day: &impl Fn(u32) -> String) {
     world.approve(&lift, &voters, "2026-02-19T14:00:00Z");
     let later = format!("execute {lift} --now 2026-02-19T15:00:00Z");
     world.run(&later).ok();
+    let checkpoint = "checkpoint create --as ada --as bea-2 -o checkpoint.txt";
+    world
+        .run(&format!("{checkpoint} --now 2026-02-19T16:00:00Z"))
+        .ok();
     let check = "authorization check did:example:child --kind delegation --context region=eu";
     world.run(&format!("{check} --now {}", day(20))).ok();
 }

@@ -135,6 +135,7 @@ impl World {
             .env_clear()
             .env("ALTHING_LEDGER", &self.ledger)
             .env("ALTHING_KEYS", &self.keys)
+            .env("ALTHING_STATE", self.dir.path().join("state"))
             .env("HOME", self.dir.path())
             .current_dir(self.dir.path())
             .stdin(Stdio::null())

@@ -9,6 +9,7 @@
 mod answers;
 mod authorization;
 mod bad_input;
+mod checkpoints;
 mod demo;
 mod diff;
 mod explain;
@@ -22,6 +23,7 @@ mod keys;
 mod lifecycle;
 mod predictions;
 mod processes;
+mod remembering;
 mod shapes;
 mod snapshots;
 mod statements;

@@ -158,6 +158,19 @@ fn the_stable_answers_keep_their_shape() {
             &world.run(&format!("{line} --now {HOUR} --json")).ok(),
         );
     }
+    let path = world.path("checkpoint.txt");
+    for (name, line) in [
+        (
+            "checkpoint-create",
+            format!("create --as ada --as bea -o {path}"),
+        ),
+        ("checkpoint-sign", format!("sign {path} --as cid")),
+        ("checkpoint-show", format!("show {path}")),
+        ("checkpoint-verify", format!("verify {path}")),
+    ] {
+        let line = format!("checkpoint {line} --now {HOUR} --json");
+        golden(name, &world.run(&line).ok());
+    }
     golden("snapshot-create", &world.run("snapshot create --json").ok());
     golden(
         "snapshot-inspect",
@@ -176,7 +189,9 @@ fn the_stable_answers_keep_their_shape() {
     fs::write(world.segment(), &bytes).unwrap();
     golden(
         "verify-torn",
-        &world.run(&format!("verify --now {HOUR} --json")).ok(),
+        &world
+            .run(&format!("verify --forget --now {HOUR} --json"))
+            .ok(),
     );
     let repaired = world.path("repaired");
     let repair = format!("repair --out {repaired} --json");

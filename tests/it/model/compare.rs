@@ -32,7 +32,9 @@ pub fn all(engine: &mut Engine, world: &World) {
     for it in proposals(engine).filter(|it| !it.status().is_final()) {
         proposal(it, model);
     }
-    let evidence: BTreeSet<_> = state.evidence().map(|(node, on, _)| (node, on)).collect();
+    let ballots = state.evidence().map(|(node, on, _)| (node, Some(on)));
+    let heads = state.contradicting_heads().map(|(node, ..)| (node, None));
+    let evidence: BTreeSet<_> = ballots.chain(heads).collect();
     let convictions: BTreeSet<_> = model.convictions().into_iter().collect();
     agree("the evidence", &evidence, &convictions);
     predictions(engine, model);

@@ -128,7 +128,9 @@ fn outcome(event: &Event) -> Outcome {
             PredictionVerdict::Granted(grant) => Some(grant),
             PredictionVerdict::Unauthorized => None,
         }),
+        Event::CheckpointsContradicted(it) => Outcome::Forked(it.node, it.suspended),
         Event::RecoveryRecorded(_) => Outcome::Recovered,
+        Event::CheckpointRecorded(it) => Outcome::Checkpointed(it.live_grants),
         Event::LedgerCreated(_) => unreachable!("a ledger is founded once"),
     }
 }

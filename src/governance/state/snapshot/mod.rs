@@ -48,6 +48,7 @@ enum Record<'a> {
     Revocation(RevocationRecord<'a>),
     Freeze(FreezeRecord<'a>),
     Evidence(EvidenceEntry),
+    ContradictingHeads(ContradictionEntry),
     Model(ModelRecord<'a>),
 }
 
@@ -177,6 +178,19 @@ struct FreezeRecord<'a> {
 struct EvidenceEntry {
     node: NodeId,
     proposal: ProposalId,
+    #[serde(deserialize_with = "integer")]
+    seq: u64,
+    at: Timestamp,
+    suspended: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ContradictionEntry {
+    node: NodeId,
+    /// The entry that began the node's term.
+    #[serde(deserialize_with = "integer")]
+    term: u64,
     #[serde(deserialize_with = "integer")]
     seq: u64,
     at: Timestamp,

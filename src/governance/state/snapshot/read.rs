@@ -6,8 +6,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::{
-    BallotRecord, EvidenceEntry, FreezeRecord, GrantRecord, KeyRecord, MemberRecord, ModelRecord,
-    NodeRecord, ProposalRecord, Record, RevocationRecord, StateRecord,
+    BallotRecord, ContradictionEntry, EvidenceEntry, FreezeRecord, GrantRecord, KeyRecord,
+    MemberRecord, ModelRecord, NodeRecord, ProposalRecord, Record, RevocationRecord, StateRecord,
 };
 use crate::governance::MAX_INTEGER;
 use crate::governance::id::{NodeId, ProposalId, Subject};
@@ -56,6 +56,7 @@ pub struct StateReader {
     proposal: Option<(ProposalState, Vec<(Weight, Standing)>)>,
     authorizations: Authorizations,
     evidence: BTreeMap<(NodeId, ProposalId), EvidenceRecord>,
+    contradicting_heads: BTreeMap<(NodeId, u64), EvidenceRecord>,
     models: BTreeMap<Subject, PredictionCount>,
 }
 
@@ -93,6 +94,7 @@ impl StateReader {
             Record::Revocation(record) => self.revocation(record),
             Record::Freeze(record) => self.freeze(record),
             Record::Evidence(record) => self.evidence(&record),
+            Record::ContradictingHeads(record) => self.contradicting_heads(&record),
             Record::Model(record) => self.model(record),
         }
     }
@@ -111,6 +113,7 @@ impl StateReader {
         state.proposals = Arc::new(self.proposals);
         state.authorizations = Arc::new(self.authorizations);
         state.evidence = Arc::new(self.evidence);
+        state.contradicting_heads = Arc::new(self.contradicting_heads);
         state.predictions = Predictions::restored(self.models, others);
         invariant::check_settled(&state)?;
         Ok(state)
@@ -175,6 +178,7 @@ impl StateReader {
             proposals: Arc::default(),
             authorizations: Arc::default(),
             evidence: Arc::default(),
+            contradicting_heads: Arc::default(),
             predictions: Predictions::restored(BTreeMap::new(), record.other_predictions),
             recoveries: record.recoveries,
         });
@@ -409,6 +413,28 @@ impl StateReader {
         Ok(())
     }
 
+    fn contradicting_heads(&mut self, record: &ContradictionEntry) -> Result<(), BadRecord> {
+        self.is_past(record.seq)?;
+        let place = (record.node, record.term);
+        let last = self.contradicting_heads.last_key_value();
+        ensure(
+            last.is_none_or(|(last, _)| *last < place),
+            "the record is out of order",
+        )?;
+        let node = self.registry.get(record.node);
+        ensure(
+            node.is_some_and(|node| node.added_at() <= record.term) && record.term < record.seq,
+            "evidence against nobody",
+        )?;
+        let evidence = EvidenceRecord {
+            seq: record.seq,
+            at: record.at,
+            suspended: record.suspended,
+        };
+        self.contradicting_heads.insert(place, evidence);
+        Ok(())
+    }
+
     fn model(&mut self, record: ModelRecord<'_>) -> Result<(), BadRecord> {
         check_count(&record.count)?;
         let model = record.model.into_owned();
@@ -431,7 +457,8 @@ const fn stage_of(record: &Record<'_>) -> u8 {
         Record::Revocation(_) => 4,
         Record::Freeze(_) => 5,
         Record::Evidence(_) => 6,
-        Record::Model(_) => 7,
+        Record::ContradictingHeads(_) => 7,
+        Record::Model(_) => 8,
     }
 }
 

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use super::{
-    BallotRecord, End, EvidenceEntry, FreezeRecord, GrantRecord, KeyRecord, MemberRecord,
-    ModelRecord, NodeRecord, ProposalRecord, Record, RevocationRecord, StateRecord,
+    BallotRecord, ContradictionEntry, End, EvidenceEntry, FreezeRecord, GrantRecord, KeyRecord,
+    MemberRecord, ModelRecord, NodeRecord, ProposalRecord, Record, RevocationRecord, StateRecord,
 };
 use crate::governance::id::NodeId;
 use crate::governance::state::State;
@@ -32,6 +32,15 @@ impl State {
             records.write(&Record::Evidence(EvidenceEntry {
                 node,
                 proposal,
+                seq: record.seq,
+                at: record.at,
+                suspended: record.suspended,
+            }))?;
+        }
+        for (node, term, record) in self.contradicting_heads() {
+            records.write(&Record::ContradictingHeads(ContradictionEntry {
+                node,
+                term,
                 seq: record.seq,
                 at: record.at,
                 suspended: record.suspended,

@@ -1,0 +1,132 @@
+//! The Merkle tree of a ledger on disk: its root at an earlier size, and proofs.
+
+use std::io::{self, Read};
+
+use super::error::Failure;
+use super::exit::Exit;
+use crate::chain::line::Line;
+use crate::chain::lines::{Ending, LineReader};
+use crate::governance::digest::Digest;
+use crate::governance::merkle::{
+    ConsistencyProof, ConsistencyProver, LeafHash, MerkleAccumulator, TreeRoot,
+};
+use crate::governance::state::State;
+use crate::governance::tree_head::{Origin, TreeHead};
+use crate::ledger::FileLedger;
+use crate::node::Node;
+use crate::replay::Replayed;
+
+/// Which ledger `state` is of.
+pub fn origin(state: &State) -> Origin {
+    Origin {
+        ledger: state.ledger(),
+        genesis: state.identity().origin,
+    }
+}
+
+/// The head of a replayed ledger.
+pub fn head(replayed: &Replayed) -> TreeHead {
+    TreeHead {
+        origin: origin(&replayed.state),
+        tree: replayed.merkle.tree_root(),
+    }
+}
+
+/// The head of an open ledger.
+pub fn head_of(node: &Node<FileLedger>) -> TreeHead {
+    TreeHead {
+        origin: origin(node.state()),
+        tree: node.merkle().tree_root(),
+    }
+}
+
+/// The root over the first `size` entries of a verified ledger; `None` where it has fewer.
+fn root_at(source: impl Read, size: u64) -> Result<Option<TreeRoot>, Failure> {
+    let mut tree = MerkleAccumulator::new();
+    entry_hashes(source, size, |hash| tree.push(hash))?;
+    Ok(Some(tree.tree_root()).filter(|tree| tree.size == size))
+}
+
+/// The proof that the first `to` entries of a verified ledger continue its first `from`.
+pub fn consistency(
+    source: impl Read,
+    from: u64,
+    to: u64,
+) -> Result<Option<ConsistencyProof>, Failure> {
+    let Ok(mut prover) = ConsistencyProver::new(from, to) else {
+        return Ok(None);
+    };
+    entry_hashes(source, to, |hash| prover.push(LeafHash::of_entry(hash)))?;
+    Ok(prover.finish().ok())
+}
+
+/// Gives the hashes of the first entries, in order.
+fn entry_hashes(
+    source: impl Read,
+    most: u64,
+    mut each: impl FnMut(&Digest),
+) -> Result<(), Failure> {
+    let broken = |message: String| Failure::new(Exit::ChainBroken, "ledger.unreadable", message);
+    let mut lines = LineReader::new(source);
+    let mut seen = 0;
+    while seen < most {
+        let raw = match lines.next_line() {
+            Ok(Some(raw)) if raw.ending == Ending::LineFeed => raw,
+            Ok(_) => break,
+            Err(error) => return Err(broken(error.to_string())),
+        };
+        let line = Line::decode(raw.bytes).map_err(|error| broken(error.to_string()))?;
+        each(&line.entry_hash);
+        seen += 1;
+    }
+    Ok(())
+}
+
+/// Checks that `expected` is a head that a verified ledger once had; `now` is its present one, and
+/// `source` gives its bytes.
+///
+/// # Errors
+/// Exit 12 with `checkpoint.other-ledger`, `checkpoint.truncated` or `checkpoint.inconsistent`.
+pub fn check_head<R: Read>(
+    expected: &TreeHead,
+    now: &TreeHead,
+    source: impl FnOnce() -> io::Result<R>,
+) -> Result<(), Failure> {
+    let mismatch = |code: &str, message: String| Failure::new(Exit::Mismatch, code, message);
+    if expected.origin != now.origin {
+        return Err(mismatch(
+            "checkpoint.other-ledger",
+            format!(
+                "expected the ledger {}, found {}",
+                expected.origin, now.origin
+            ),
+        ));
+    }
+    let TreeRoot { size, root } = expected.tree;
+    if now.tree.size < size {
+        return Err(mismatch(
+            "checkpoint.truncated",
+            format!(
+                "expected {size} entries or more, found {}: the end was cut off, or this is an older \
+                 copy",
+                now.tree.size
+            ),
+        ));
+    }
+    let found = if now.tree.size == size {
+        Some(now.tree)
+    } else {
+        let source = source()
+            .map_err(|error| Failure::new(Exit::Failure, "ledger.io", error.to_string()))?;
+        root_at(source, size)?
+    };
+    if found != Some(expected.tree) {
+        return Err(mismatch(
+            "checkpoint.inconsistent",
+            format!(
+                "expected the root {root} over the first {size} entries: the history is another one"
+            ),
+        ));
+    }
+    Ok(())
+}
