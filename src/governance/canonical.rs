@@ -470,6 +470,8 @@ mod tests {
             (r##"{"\"":1,"#":2}"##, true),
             (r##"{"#":1,"\"":2}"##, false),
             (r#"{"\n":1,"\n":2}"#, false),
+            (r##"{"\n":1,"\"":2}"##, true),
+            (r##"{"\"":1,"\n":2}"##, false),
             ("{\"ö\":1,\"ö\":2}", false),
         ] {
             assert_eq!(check(text, Numbers::Integers).is_ok(), canonical, "{text}");

@@ -471,8 +471,10 @@ mod tests {
             (crate::governance::MAX_INTEGER, true),
             (crate::governance::MAX_INTEGER + 1, false),
         ] {
-            let mut policy = Policy::default();
-            policy.max_open_proposals = limit;
+            let policy = Policy {
+                max_open_proposals: limit,
+                ..Policy::default()
+            };
             assert_eq!(policy.validate().is_ok(), stands, "{limit}");
         }
     }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::governance::ballot::Decision::Approve;
+use crate::governance::event::RecoveryRecorded;
 use crate::governance::evidence::Equivocation;
 use crate::governance::proposal::{Action, FreezeTarget};
 use crate::governance::state::registry::NodeStatus;
@@ -127,4 +128,17 @@ fn statements_are_equal_where_their_bytes_are_and_verify_under_their_key_alone()
     let keys = [assembly.signer(0).key(), assembly.signer(1).key()];
     assert!(one.clone().verify(keys[0], verifier).is_some());
     assert!(one.verify(keys[1], verifier).is_none());
+}
+
+#[test]
+fn recoveries_are_counted() {
+    let mut assembly = Assembly::of(&[1]);
+    for count in 1..=3 {
+        assembly.accept(&Command::RecordRecovery(RecoveryRecorded {
+            bytes: 10,
+            offset: 1000,
+            sha256: Digest::of(b"torn"),
+        }));
+        assert_eq!(assembly.state().recoveries(), count);
+    }
 }
