@@ -100,3 +100,22 @@ impl FromStr for Decision {
             .ok_or(ParseDecisionError)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decisions_are_written_as_they_are_read() {
+        for (decision, name) in [
+            (Decision::Approve, "approve"),
+            (Decision::Reject, "reject"),
+            (Decision::Abstain, "abstain"),
+        ] {
+            assert_eq!(decision.name(), name);
+            assert_eq!(decision.to_string(), name);
+            assert_eq!(name.parse(), Ok(decision));
+        }
+        assert!("maybe".parse::<Decision>().is_err());
+    }
+}

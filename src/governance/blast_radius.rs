@@ -150,3 +150,35 @@ fn was_removed_before(state: &State, node: NodeId, seq: u64) -> bool {
             && proposal.ended_seq().is_some_and(|ended| ended < seq)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::governance::policy::Policy;
+    use crate::testing::{Assembly, actions};
+
+    /// Evidence against the last active node silences it nowhere else, whoever else was removed.
+    #[test]
+    fn the_last_active_nodes_other_ballots_counted_when_they_were_counted() {
+        let policy = Policy {
+            early_decision: false,
+            ..Policy::uniform()
+        };
+        let mut assembly = Assembly::under(policy, &[3, 1]);
+        let (node, removed) = (assembly.id(0), assembly.id(1));
+        let removal = assembly.propose(0, actions::remove_node(removed));
+        assembly.vote(0, removal, Decision::Approve);
+        assembly.close_at_deadline(removal);
+        let granted = assembly.propose(0, actions::authorize_model("triage"));
+        let other = assembly.propose(0, actions::authorize_model("sepsis"));
+        assembly.vote(0, granted, Decision::Approve);
+        assembly.accuse(0, other);
+        assembly.close_at_deadline(granted);
+        assembly.accuse(0, granted);
+        let flips: Vec<_> = (blast_radius(assembly.state(), node).into_iter())
+            .map(|flip| (flip.proposal, flip.was, flip.without))
+            .collect();
+        let expected = [removal, granted].map(|id| (id, Verdict::Passed, Verdict::Expired));
+        assert_eq!(flips, expected);
+    }
+}

@@ -441,4 +441,40 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn every_control_character_has_one_escape() {
+        for code in 0_u32..0x20 {
+            let character = char::from_u32(code).unwrap().to_string();
+            let text = serde_json_canonicalizer::to_string(&character).unwrap();
+            assert_eq!(check(&text, Numbers::Integers), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn objects_count_towards_the_depth_as_arrays_do() {
+        let nested = |depth: usize| format!("{}0{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+        assert_eq!(check(&nested(MAX_DEPTH), Numbers::Integers), Ok(()));
+        let problem = |text: &str| check(text, Numbers::Integers).map_err(|error| error.problem);
+        assert_eq!(problem(&nested(MAX_DEPTH + 1)), Err(Problem::Depth));
+        // Deep in the second member as in the first.
+        let within = format!("{{\"a\":0,\"b\":{}}}", nested(MAX_DEPTH));
+        assert_eq!(problem(&within), Err(Problem::Depth));
+    }
+
+    #[test]
+    fn keys_with_escapes_are_ordered_by_what_they_mean() {
+        for (text, canonical) in [
+            (r#"{"\n":1,"a":2}"#, true),
+            (r#"{"a":1,"\n":2}"#, false),
+            (r##"{"\"":1,"#":2}"##, true),
+            (r##"{"#":1,"\"":2}"##, false),
+            (r#"{"\n":1,"\n":2}"#, false),
+            (r##"{"\n":1,"\"":2}"##, true),
+            (r##"{"\"":1,"\n":2}"##, false),
+            ("{\"ö\":1,\"ö\":2}", false),
+        ] {
+            assert_eq!(check(text, Numbers::Integers).is_ok(), canonical, "{text}");
+        }
+    }
 }

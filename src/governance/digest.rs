@@ -121,4 +121,11 @@ mod tests {
             assert_eq!(bad.parse::<Digest>(), Err(ParseDigestError), "{bad}");
         }
     }
+
+    #[test]
+    fn people_see_digits() {
+        let abc = Digest::of(b"abc");
+        assert_eq!(abc.short(), "ba7816bf");
+        assert!(format!("{abc:?}").contains("ba7816bf"), "{abc:?}");
+    }
 }

@@ -133,3 +133,29 @@ pub fn inaugurate(recorded: &[Recorded]) -> Option<State> {
     }
     Some(state)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::governance::policy::Policy;
+    use crate::governance::weight::Weight;
+    use crate::testing::{Signatures, founding};
+
+    #[test]
+    fn a_ledger_has_at_most_10_000_founders() {
+        let mut founding = founding(&[1], Policy::default(), Signatures::StandIn);
+        founding.founders = (0..10_000)
+            .map(|index| Founder {
+                did: format!("did:pqaid:{index:064x}").parse().unwrap(),
+                name: format!("node {index}").parse().unwrap(),
+                weight: Weight::ONE,
+            })
+            .collect();
+        assert_eq!(check_founding(&founding), Ok(()));
+        let mut one_more = founding.founders[0].clone();
+        one_more.did = format!("did:pqaid:{:064x}", 10_000).parse().unwrap();
+        one_more.name = "one more".parse().unwrap();
+        founding.founders.push(one_more);
+        assert_eq!(check_founding(&founding), Err(Rejection::TooManyNodes));
+    }
+}

@@ -289,4 +289,21 @@ mod tests {
             assert_eq!(bad.parse::<VoteId>(), Err(ParseUuidError), "{bad}");
         }
     }
+
+    #[test]
+    fn a_subject_has_at_most_256_bytes() {
+        let of_length = |length: usize| format!("did:a:{}", "b".repeat(length - 6));
+        assert!(of_length(256).parse::<Subject>().is_ok());
+        assert!(of_length(257).parse::<Subject>().is_err());
+    }
+
+    #[test]
+    fn people_see_identifiers() {
+        let key = PublicKey::new(Algorithm::MlDsa44, &[0; 1312]).unwrap();
+        let node = NodeId::of_first_key(&key);
+        assert!(node.short().ends_with("bf801741"), "{}", node.short());
+        assert!(format!("{node:?}").contains("bf801741"), "{node:?}");
+        let subject: Subject = "did:a:b".parse().unwrap();
+        assert!(format!("{subject:?}").contains("did:a:b"), "{subject:?}");
+    }
 }

@@ -467,3 +467,6 @@ fn nothing_is_forgotten(before: &State, after: &State) -> Result<(), String> {
         && before.entries() <= after.entries();
     ensure(kept, || "something that was on record is gone".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -301,4 +301,13 @@ mod tests {
         }
         assert!(Signature::new(&[0; MAX_SIGNATURE_BYTES + 1]).is_err());
     }
+
+    #[test]
+    fn a_key_and_a_signature_can_be_told_apart_in_messages() {
+        let key = PublicKey::new(Algorithm::MlDsa44, &[0; 1312]).unwrap();
+        assert!(!format!("{key:?}").is_empty());
+        let signature = Signature::new(&[7; 3]).unwrap();
+        assert!(!format!("{signature:?}").is_empty());
+        assert_eq!(Algorithm::MlDsa44.to_string(), Algorithm::MlDsa44.name());
+    }
 }

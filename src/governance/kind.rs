@@ -195,4 +195,18 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn kinds_are_written_and_ordered_as_their_names() {
+        for kind in ProposalKind::ALL {
+            assert_eq!(kind.to_string(), kind.name());
+            for other in ProposalKind::ALL {
+                let by_name = kind.name().cmp(other.name());
+                assert_eq!(kind.partial_cmp(&other), Some(by_name));
+            }
+        }
+        for kind in AuthorizationKind::ALL {
+            assert_eq!(kind.to_string(), kind.name());
+        }
+    }
 }

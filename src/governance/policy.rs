@@ -455,4 +455,33 @@ mod tests {
             assert_eq!(policy.validate(), Err(expected));
         }
     }
+
+    #[test]
+    fn no_rule_votes_for_less_time_than_the_floor() {
+        let mut policy = Policy::default();
+        for (floor, stands) in [(86_399, true), (86_400, true), (86_401, false)] {
+            policy.floors.voting_seconds = Some(Seconds::new(floor).unwrap());
+            assert_eq!(policy.validate().is_ok(), stands, "{floor}");
+        }
+    }
+
+    #[test]
+    fn limits_of_a_policy_are_exact_integers() {
+        for (limit, stands) in [
+            (crate::governance::MAX_INTEGER, true),
+            (crate::governance::MAX_INTEGER + 1, false),
+        ] {
+            let policy = Policy {
+                max_open_proposals: limit,
+                ..Policy::default()
+            };
+            assert_eq!(policy.validate().is_ok(), stands, "{limit}");
+        }
+    }
+
+    #[test]
+    fn a_policy_error_names_its_kind() {
+        assert_eq!(of(None), "default");
+        assert_eq!(of(Some(ProposalKind::AddNode)), "add-node");
+    }
 }

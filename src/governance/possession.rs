@@ -203,4 +203,10 @@ mod tests {
             assert!(parse(&broken).is_err(), "{broken}");
         }
     }
+
+    #[test]
+    fn a_possession_carries_the_name_that_it_was_made_for() {
+        let possession = KeyPossession::new(key(1), "laptop").unwrap();
+        assert_eq!(possession.name(), "laptop");
+    }
 }

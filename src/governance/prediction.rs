@@ -248,4 +248,29 @@ mod tests {
             assert!(serde_json::from_str::<OutputSummary>(bad).is_err(), "{bad}");
         }
     }
+
+    #[test]
+    fn summaries_with_other_bytes_are_others() {
+        let read = |text| serde_json::from_str::<OutputSummary>(text).unwrap();
+        assert_eq!(read(r#"{"a":0.5}"#), read(r#"{"a":0.5}"#));
+        for other in [r#"{"a":0.50}"#, r#"{"b":0.5}"#, "{}"] {
+            assert_ne!(read(r#"{"a":0.5}"#), read(other), "{other}");
+        }
+        let summary = read(r#"{"a":0.5,"b":1}"#);
+        let figures: Vec<_> = summary.figures().collect();
+        assert_eq!(figures, [("a", "0.5"), ("b", "1")]);
+    }
+
+    #[test]
+    fn a_duration_is_an_exact_integer() {
+        for (text, allowed) in [
+            ("0", true),
+            ("9007199254740991", true),
+            ("9007199254740992", false),
+            ("9007199254740993", false),
+        ] {
+            let mut reader = serde_json::Deserializer::from_str(text);
+            assert_eq!(duration(&mut reader).is_ok(), allowed, "{text}");
+        }
+    }
 }

@@ -284,3 +284,20 @@ fn ballot_origin(ballot: &CastBallot, node: &Node) -> BallotOrigin {
         key_since_seq: since,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{Assembly, actions};
+
+    #[test]
+    fn an_origin_names_the_proposer_and_the_voters() {
+        let mut assembly = Assembly::of(&[1, 1]);
+        let proposal = assembly.propose(0, actions::authorize_model("triage"));
+        let origin = assembly.state().decision_origin(proposal).unwrap();
+        let registry = assembly.state().registry();
+        let name = |index| Some(registry.get(assembly.id(index)).unwrap().name().clone());
+        assert_eq!(origin.proposer_name, name(0));
+        let voters: Vec<_> = origin.electorate.into_iter().map(|it| it.name).collect();
+        assert_eq!(voters, [name(0), name(1)]);
+    }
+}

@@ -385,4 +385,24 @@ mod tests {
             assert!(serde_json::from_str::<Scope>(bad).is_err(), "{bad}");
         }
     }
+
+    #[test]
+    fn only_the_empty_scope_is_unrestricted() {
+        assert!(Scope::unrestricted().is_unrestricted());
+        assert!(!scope(&[("environment", "prod")]).is_unrestricted());
+    }
+
+    #[test]
+    fn a_scope_and_a_context_have_at_most_64_keys() {
+        for (keys, allowed) in [(64, true), (65, false), (66, false)] {
+            let members = |value: &str| {
+                let members: Vec<_> = (0..keys).map(|key| format!("\"k{key}\":{value}")).collect();
+                format!("{{{}}}", members.join(","))
+            };
+            let scope = serde_json::from_str::<Scope>(&members("[\"a\"]"));
+            assert_eq!(scope.is_ok(), allowed, "{keys}");
+            let context = serde_json::from_str::<CheckContext>(&members("\"a\""));
+            assert_eq!(context.is_ok(), allowed, "{keys}");
+        }
+    }
 }

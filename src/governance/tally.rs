@@ -272,3 +272,31 @@ pub fn judge_at_deadline(rules: &[Rule], tally: &Tally) -> Judgement {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_standing_is_counted_on_its_own() {
+        let weigh = |weight| Weight::new(weight).unwrap();
+        let tally = Tally::of(&[
+            (weigh(1), Standing::Approve),
+            (weigh(2), Standing::Reject),
+            (weigh(4), Standing::Abstain),
+            (weigh(8), Standing::Byzantine),
+            (weigh(16), Standing::Uncast),
+            (weigh(32), Standing::Barred),
+        ])
+        .unwrap();
+        let counts = [
+            tally.approve(),
+            tally.reject(),
+            tally.abstain(),
+            tally.byzantine(),
+            tally.uncast(),
+        ];
+        assert_eq!(counts, [1, 2, 4, 8, 16]);
+        assert_eq!((tally.participation(), tally.total()), (7, 63));
+    }
+}

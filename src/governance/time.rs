@@ -260,4 +260,12 @@ mod tests {
             Timestamp::MAX
         );
     }
+
+    #[test]
+    fn instants_and_spans_say_what_they_are() {
+        let text = "2024-02-29T23:59:59.999999Z";
+        let instant: Timestamp = text.parse().unwrap();
+        assert!(format!("{instant:?}").contains(text), "{instant:?}");
+        assert_eq!(Seconds::days(2).get(), 172_800);
+    }
 }

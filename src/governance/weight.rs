@@ -286,4 +286,11 @@ mod tests {
             TotalWeight::new(3)
         );
     }
+
+    #[test]
+    fn weights_and_fractions_are_written_as_they_are_read() {
+        assert_eq!(Weight::new(12).unwrap().to_string(), "12");
+        assert_eq!(TotalWeight::new(12).unwrap().to_string(), "12");
+        assert_eq!(format!("{:?}", Fraction::new(2, 3).unwrap()), "2/3");
+    }
 }

@@ -126,3 +126,6 @@ pub const fn may_have_consequences(cause: &Event) -> bool {
             | Event::ProposalWithdrawn(_)
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -187,3 +187,49 @@ fn freeze(kind: &KindLint, electorate: &Electorate) -> Vec<Found> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::governance::policy::Policy;
+    use crate::governance::policy_lint::lint;
+    use crate::governance::weight::Weight;
+
+    fn findings(weights: &[Weight]) -> Vec<Finding> {
+        let mut policy = Policy::uniform();
+        policy.default.quorum = None;
+        lint(&policy, weights).unwrap().findings
+    }
+
+    #[test]
+    fn half_is_no_minority_that_decides_and_no_majority_that_is_present() {
+        let found = findings(&[Weight::ONE; 2]);
+        assert!(found.iter().all(|it| it.code != Code::MinorityPasses));
+        for (kind, severity) in [
+            (ProposalKind::AuthorizeModel, Severity::Warning),
+            (ProposalKind::RevokeModel, Severity::Info),
+        ] {
+            let of_kind = |it: &&Finding| it.code == Code::NoQuorum && it.kinds.contains(&kind);
+            let severities: Vec<_> = found.iter().filter(of_kind).map(|it| it.severity).collect();
+            assert_eq!(severities, [severity], "{kind}");
+        }
+    }
+
+    #[test]
+    fn one_finding_names_all_its_kinds() {
+        let found = findings(&[Weight::ONE; 2]);
+        for (place, one) in found.iter().enumerate() {
+            let same = |other: &Finding| {
+                (other.code, other.severity, &other.message)
+                    == (one.code, one.severity, &one.message)
+            };
+            assert!(!found[..place].iter().any(same), "{one:?}");
+        }
+    }
+
+    #[test]
+    fn a_node_alone_blocks_nobody_else() {
+        let found = findings(&[Weight::ONE]);
+        assert!(found.iter().all(|it| it.code != Code::SingleNodeBlocks));
+    }
+}

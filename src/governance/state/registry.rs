@@ -282,3 +282,88 @@ impl Registry {
         &self.used_keys
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::governance::key::Algorithm;
+
+    fn key(byte: u8) -> PublicKey {
+        PublicKey::new(Algorithm::MlDsa44, &[byte; 1312]).unwrap()
+    }
+
+    /// One node, added at entry 3, whose key was replaced at entries 10 and 20.
+    fn registry() -> (Registry, NodeId) {
+        let id = NodeId::of_first_key(&key(0));
+        let mut registry = Registry::default();
+        assert!(registry.is_empty());
+        registry.add(
+            id,
+            Node {
+                name: "clinic".parse().unwrap(),
+                weight: Weight::new(5).unwrap(),
+                keys: Vec::new(),
+                key: key(0),
+                status: NodeStatus::Active,
+                added_at: 3,
+                votes: BTreeSet::new(),
+            },
+        );
+        registry.change_key(id, &key(1), 10);
+        registry.change_key(id, &key(2), 20);
+        assert!(!registry.is_empty());
+        (registry, id)
+    }
+
+    #[test]
+    fn a_key_is_held_from_its_entry_to_the_next_ones() {
+        let (registry, id) = registry();
+        let node = registry.get(id).unwrap();
+        assert_eq!(node.added_at(), 3);
+        let held: Vec<_> = (node.former_keys().iter())
+            .map(|held| (held.key.clone(), held.from, held.until))
+            .collect();
+        assert_eq!(held, [(key(0), 3, 10), (key(1), 10, 20)]);
+        for (seq, byte, from) in [
+            (3, 0, 3),
+            (9, 0, 3),
+            (10, 1, 10),
+            (19, 1, 10),
+            (20, 2, 20),
+            (99, 2, 20),
+        ] {
+            assert_eq!(node.key_at(seq), (&key(byte), from), "{seq}");
+        }
+        // (first, last, keys)
+        for (first, last, bytes) in [
+            (3, 9, &[0][..]),
+            (3, 10, &[0, 1]),
+            (9, 9, &[0]),
+            (10, 19, &[1]),
+            (10, 20, &[1, 2]),
+            (20, 30, &[2]),
+            (1, 30, &[0, 1, 2]),
+        ] {
+            let keys: Vec<_> = bytes.iter().map(|byte| key(*byte)).collect();
+            let found: Vec<_> = node.keys_held_between(first, last).cloned().collect();
+            assert_eq!(found, keys, "{first}..={last}");
+        }
+    }
+
+    #[test]
+    fn a_reinstated_node_counts_once_again() {
+        let (mut registry, id) = registry();
+        registry.retire(id, NodeStatus::Suspended);
+        assert_eq!(
+            (registry.active_count(), registry.active_weight().get()),
+            (0, 0)
+        );
+        registry.reinstate(id);
+        registry.reinstate(id);
+        assert_eq!(
+            (registry.active_count(), registry.active_weight().get()),
+            (1, 5)
+        );
+    }
+}
