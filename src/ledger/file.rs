@@ -28,8 +28,8 @@ pub struct OpenOptions {
     pub wait: Wait,
     /// The last line known to be covered by a checkpoint: a tail that should hold it is damage.
     pub checkpoint: Option<u64>,
-    /// The last line that a snapshot of this user shows to have been acknowledged: a torn tail that
-    /// should hold it is damage.
+    /// The last line that this user has seen acknowledged, in the ledger or in a snapshot: a torn tail
+    /// that should hold it is damage.
     pub acknowledged: Option<u64>,
     /// What is known of the ledger: where it holds this, the lines up to the last of these are not
     /// read again.
@@ -415,7 +415,7 @@ fn settle_and_examine<S: Storage>(
     settle(storage, layout)?;
     let covered = Covered {
         checkpoint: options.checkpoint,
-        snapshot: options.acknowledged,
+        seen: options.acknowledged,
     };
     examine_behind(storage, layout, covered, options.prefix.as_ref())
 }

@@ -144,14 +144,15 @@ impl Position {
 pub(super) struct Covered {
     /// By a checkpoint: a ledger that ends before it was cut.
     pub(super) checkpoint: Option<u64>,
-    /// By a snapshot, which only tells damage from a torn tail.
-    pub(super) snapshot: Option<u64>,
+    /// By this user's memory, which only tells damage from a torn tail: whoever cut or swapped the
+    /// ledger on purpose is asked about it by name elsewhere.
+    pub(super) seen: Option<u64>,
 }
 
 impl Covered {
     /// The last line that no torn tail can hold.
     fn acknowledged(self) -> Option<u64> {
-        self.checkpoint.max(self.snapshot)
+        self.checkpoint.max(self.seen)
     }
 }
 

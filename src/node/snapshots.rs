@@ -453,12 +453,13 @@ impl<S: Storage + Clone> Snapshots<S> {
         options: impl Into<OpenOptions>,
         verifier: Box<dyn SignatureVerifier + Send + Sync>,
     ) -> Result<Opened<Node<FileLedger<S>>>, NodeError> {
+        let options = options.into();
         let Found { snapshot, ignored } = self.find(verifier.as_ref());
         let prefix = (snapshot.as_ref()).map(|(snapshot, _)| snapshot.header().prefix());
         let options = OpenOptions {
-            acknowledged: acknowledged(&ignored),
+            acknowledged: options.acknowledged.max(acknowledged(&ignored)),
             prefix,
-            ..options.into()
+            ..options
         };
         let ledger = FileLedger::open_on(self.storage.clone(), &self.ledger_dir, options)?;
         let used = snapshot.filter(|_| ledger.prefix() == prefix.as_ref());

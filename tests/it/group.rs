@@ -324,7 +324,8 @@ fn a_failing_store_fails_for_all_and_is_restored_before_it_takes_more() {
         for number in 0..16 {
             let shared = shared.clone();
             scope.spawn(move || {
-                // One that would be refused was decided on what did not come to be.
+                // One that would be refused was decided on what did not come to be, unless it came
+                // alone.
                 let command = if number == 3 {
                     refused()
                 } else {
@@ -335,8 +336,9 @@ fn a_failing_store_fails_for_all_and_is_restored_before_it_takes_more() {
                     .unwrap_err()
                     .code()
                     .to_owned();
-                let later = ["ledger.full", "ledger.io"];
-                assert!(later.contains(&code.as_str()), "{code}");
+                let alone = code == "proposal.unknown" && number == 3;
+                let failed = ["ledger.full", "ledger.io"].contains(&code.as_str());
+                assert!(failed || alone, "{code}");
             });
         }
     });

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 const fn is_report(command: &Command) -> bool {
     matches!(
         command,
-        Command::RecordPrediction(_) | Command::RecordRecovery(_)
+        Command::RecordPrediction(_) | Command::RecordRecovery(_) | Command::RecordCheckpoint(_)
     )
 }
 

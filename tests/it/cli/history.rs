@@ -447,6 +447,7 @@ fn a_torn_tail_is_no_fault_and_the_next_writer_sets_it_aside() {
         );
         let copy = world.copy();
         fs::write(copy.segment(), &bytes).unwrap();
+        copy.run("verify --forget").ok();
         let report = copy
             .run(&format!(
                 "vote {open} approve --as dan --now {SECOND} --json"

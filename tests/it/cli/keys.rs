@@ -144,6 +144,7 @@ fn the_signing_journal_outlives_the_ledger() {
     world.approve(&proposal, &["ada"], FOUNDED);
     // The ledger is restored from a backup; what the key has signed is not forgotten.
     fs::write(world.segment(), backup.bytes()).unwrap();
+    world.run("verify --forget").ok();
     world
         .run(&format!(
             "vote {proposal} reject --as ada --now {FOUNDED} --json"

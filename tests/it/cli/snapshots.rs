@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::json;
 
@@ -180,15 +181,20 @@ fn verify_reads_everything_whatever_snapshots_there_are() {
 #[test]
 fn a_snapshot_that_can_not_be_taken_is_no_failure_of_the_command() {
     let world = World::founded();
-    let key = world.file("no-directory", "");
+    let state = world.path("open-to-all");
+    fs::create_dir(&state).unwrap();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o755)).unwrap();
     let prediction = json!({"model": TRIAGE, "model_version": "1", "input": 1}).to_string();
     let lines = vec![prediction; 1_000].join("\n");
     let ran = world
-        .run_with(&format!("predict record --now {HOUR} --state {key}"), lines)
+        .run_with(
+            &format!("predict record --now {HOUR} --state {state}"),
+            lines,
+        )
         .ok();
     assert!(ran.stdout.contains("1000 predictions"), "{ran:?}");
     assert!(ran.stderr.contains("[snapshot.failed]"), "{ran:?}");
-    let failed = world.run(&format!("snapshot create --json --state {key}"));
+    let failed = world.run(&format!("snapshot create --json --state {state}"));
     failed.fails(1, "state.permissions");
     world.verify();
 }
