@@ -16,7 +16,7 @@ const FOREIGN_BITS: u32 = 0o077;
 ///
 /// Callers turn this into an error of their own, which has the words for it.
 #[derive(Debug)]
-pub(crate) enum PrivateFileError {
+pub(super) enum PrivateFileError {
     /// Group or others have access; `mode` is what it should be.
     Permissions { path: PathBuf, mode: u32 },
     /// The system refused.
@@ -24,7 +24,7 @@ pub(crate) enum PrivateFileError {
 }
 
 /// Attaches the path to an I/O error.
-pub(crate) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> PrivateFileError + '_ {
+pub(super) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> PrivateFileError + '_ {
     |source| PrivateFileError::Io {
         path: path.to_owned(),
         source,
@@ -42,7 +42,7 @@ fn check_mode(path: &Path, metadata: &Metadata, mode: u32) -> Result<(), Private
 }
 
 /// Checks that a directory is private; a missing one holds nothing that could leak.
-pub(crate) fn check_dir(path: &Path) -> Result<(), PrivateFileError> {
+pub(super) fn check_dir(path: &Path) -> Result<(), PrivateFileError> {
     match fs::metadata(path) {
         Ok(metadata) => check_mode(path, &metadata, DIR_MODE),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -51,7 +51,7 @@ pub(crate) fn check_dir(path: &Path) -> Result<(), PrivateFileError> {
 }
 
 /// Creates a private directory where it is missing, durably.
-pub(crate) fn ensure_dir(path: &Path) -> Result<(), PrivateFileError> {
+pub(super) fn ensure_dir(path: &Path) -> Result<(), PrivateFileError> {
     if !fs::exists(path).map_err(io_error(path))? {
         DirBuilder::new()
             .recursive(true)
@@ -64,7 +64,7 @@ pub(crate) fn ensure_dir(path: &Path) -> Result<(), PrivateFileError> {
 }
 
 /// Makes the names in the directory that holds `path` durable.
-pub(crate) fn sync_parent(path: &Path) -> Result<(), PrivateFileError> {
+pub(super) fn sync_parent(path: &Path) -> Result<(), PrivateFileError> {
     let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -75,12 +75,12 @@ pub(crate) fn sync_parent(path: &Path) -> Result<(), PrivateFileError> {
 }
 
 /// Opens a private file for reading.
-pub(crate) fn open(path: &Path) -> Result<File, PrivateFileError> {
+pub(super) fn open(path: &Path) -> Result<File, PrivateFileError> {
     checked(path, OpenOptions::new().read(true))
 }
 
 /// Opens a private file for reading and appending, and creates it durably where it is missing.
-pub(crate) fn open_append(path: &Path) -> Result<File, PrivateFileError> {
+pub(super) fn open_append(path: &Path) -> Result<File, PrivateFileError> {
     let file = checked(
         path,
         OpenOptions::new()
@@ -102,7 +102,7 @@ fn checked(path: &Path, options: &OpenOptions) -> Result<File, PrivateFileError>
 }
 
 /// Whether `path` still names the open `file`.
-pub(crate) fn is_same_file(file: &File, path: &Path) -> io::Result<bool> {
+pub(super) fn is_same_file(file: &File, path: &Path) -> io::Result<bool> {
     let named = match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         named => named?,
@@ -113,13 +113,13 @@ pub(crate) fn is_same_file(file: &File, path: &Path) -> io::Result<bool> {
 
 /// New files that are removed again unless all of them could be written.
 #[derive(Default)]
-pub(crate) struct NewFiles {
+pub(super) struct NewFiles {
     created: Vec<PathBuf>,
 }
 
 impl NewFiles {
     /// Creates a private file, which must not exist, and makes its content durable.
-    pub(crate) fn write(&mut self, path: &Path, content: &[u8]) -> Result<(), PrivateFileError> {
+    pub(super) fn write(&mut self, path: &Path, content: &[u8]) -> Result<(), PrivateFileError> {
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -133,7 +133,7 @@ impl NewFiles {
     }
 
     /// Makes the names durable and the files stay.
-    pub(crate) fn keep(mut self) -> Result<(), PrivateFileError> {
+    pub(super) fn keep(mut self) -> Result<(), PrivateFileError> {
         if let Some(path) = self.created.last() {
             sync_parent(path)?;
         }

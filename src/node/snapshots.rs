@@ -15,14 +15,14 @@ use crate::chain::place::Place;
 use crate::governance::digest::Digest;
 use crate::governance::key::SignatureVerifier;
 use crate::governance::state::State;
-use crate::identity::MlDsaVerifier;
+use crate::identity::{MlDsaVerifier, SecretError};
 use crate::ledger::prefix::{self, Mismatch};
 use crate::ledger::snapshots::{SnapshotFile, SnapshotFiles, SnapshotKey};
 use crate::ledger::storage::{Disk, Storage};
 use crate::ledger::{FileLedger, Ledger as _, LedgerReader, OpenError, OpenOptions};
 use crate::replay::snapshot::{Header, Snapshot, SnapshotError, write};
 use crate::replay::{Replay, Replayed, replay};
-use crate::state_dir::{StateDir, StateDirError};
+use crate::state_dir::StateDir;
 
 /// The name of the secret in the user's state directory.
 const KEY_FILE: &str = "snapshot.key";
@@ -96,7 +96,7 @@ pub enum Unusable {
     Io(#[from] std::io::Error),
     /// The user's key can't be read.
     #[error(transparent)]
-    Key(#[from] StateDirError),
+    Key(#[from] SecretError),
     /// It is not whole.
     #[error("it is cut short")]
     CutShort,
@@ -182,7 +182,7 @@ pub struct Taken {
 pub enum TakeError {
     /// The user's key can't be read or made.
     #[error(transparent)]
-    Key(#[from] StateDirError),
+    Key(#[from] SecretError),
     /// Something can't be written or read.
     #[error("{}: {source}", path.display())]
     Io {

@@ -179,7 +179,7 @@ fn snapshots_that_can_not_be_used_are_ignored_and_everything_is_replayed() {
                 let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
                 fs::set_permissions(dir.join("state/snapshot.key"), open).expect("a key");
             },
-            "state.permissions",
+            "secret.permissions",
         ),
         (
             "no byte",

@@ -326,7 +326,7 @@ impl Recorder<'_> {
         }
         self.pseudonyms
             .as_ref()
-            .ok_or_else(|| Failure::new(Exit::Failure, "pseudonym.io", "the secret was not opened"))
+            .ok_or_else(|| Failure::new(Exit::Failure, "secret.io", "the secret was not opened"))
     }
 
     /// Records the group, all of it in one durable write unless it is very large.

@@ -195,7 +195,7 @@ fn a_snapshot_that_can_not_be_taken_is_no_failure_of_the_command() {
     assert!(ran.stdout.contains("1000 predictions"), "{ran:?}");
     assert!(ran.stderr.contains("[snapshot.failed]"), "{ran:?}");
     let failed = world.run(&format!("snapshot create --json --state {state}"));
-    failed.fails(1, "state.permissions");
+    failed.fails(1, "secret.permissions");
     world.verify();
 }
 
