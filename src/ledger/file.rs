@@ -14,7 +14,7 @@ use super::prefix::place_of_last_line;
 use super::reader::SegmentReader;
 use super::recovery::{self, Recovery};
 use super::storage::{Disk, Storage, StorageFile, copy, create_dirs};
-use super::{AppendError, Appended, Ledger, check_continues, tip_after};
+use super::{AppendError, Appended, Ledger, check_continues, is_full, tip_after};
 use crate::chain::line::{EncodedBatch, Head};
 use crate::chain::place::{Place, Prefix};
 use crate::chain::verify::Tip;
@@ -403,10 +403,10 @@ impl<S: Storage> Drop for FileLedger<S> {
 
 /// [`AppendError::Full`] where there is no room, `or` otherwise.
 fn full_or(error: io::Error, or: impl FnOnce(io::Error) -> AppendError) -> AppendError {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => AppendError::Full(error),
-        _ => or(error),
+    if is_full(&error) {
+        return AppendError::Full(error);
     }
+    or(error)
 }
 
 fn acquire<S: Storage>(storage: &S, layout: &Layout, wait: Wait) -> Result<S::Lock, OpenError> {
