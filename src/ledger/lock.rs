@@ -63,6 +63,14 @@ pub struct WriterLock {
     was_left_in_order: bool,
 }
 
+impl Drop for WriterLock {
+    /// Closing the file is not enough: a process that another thread is just starting holds it, too,
+    /// until it runs its program.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
 impl Held for WriterLock {
     fn was_left_in_order(&self) -> bool {
         self.was_left_in_order
@@ -93,8 +101,7 @@ impl WriterLock {
             let pid = holder(&mut file);
             return Err(LockError::InUse { pid });
         }
-        // Closing the file ends the stay in the queue.
-        drop(queue);
+        queue.unlock().map_err(LockError::Io)?;
         let was_left_in_order = file.metadata().map_err(LockError::Io)?.len() == 0;
         write_pid(&mut file).map_err(LockError::Io)?;
         Ok(Self {

@@ -10,9 +10,10 @@ use std::fs;
 use std::io::{self, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command as Process, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use althing::chain::line::Line;
 use althing::governance::command::Command;
@@ -144,9 +145,11 @@ impl Moments {
     }
 
     /// Often within the start of a process, else in the middle of its work.
-    fn pass(&mut self) {
-        let longest = if self.below(3) == 0 { 20_000 } else { 300_000 };
-        thread::sleep(Duration::from_micros(self.below(longest)));
+    fn pass(&mut self, worker: &Worker) {
+        if self.below(3) != 0 {
+            worker.is_at_work();
+        }
+        thread::sleep(Duration::from_micros(self.below(30_000)));
     }
 }
 
@@ -155,7 +158,8 @@ type Acknowledged = Arc<Mutex<BTreeMap<u64, String>>>;
 /// One process, with somebody who listens to it.
 struct Worker {
     child: Child,
-    listener: Option<JoinHandle<usize>>,
+    listener: Option<JoinHandle<()>>,
+    heard: Arc<AtomicUsize>,
 }
 
 impl Worker {
@@ -170,10 +174,22 @@ impl Worker {
             .unwrap();
         let pipe = BufReader::new(child.stdout.take().unwrap());
         let acknowledged = Arc::clone(acknowledged);
-        let listener = thread::spawn(move || listen(pipe, &acknowledged));
+        let heard = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&heard);
+        let listener = thread::spawn(move || listen(pipe, &acknowledged, &counter));
         Self {
             child,
             listener: Some(listener),
+            heard,
+        }
+    }
+
+    /// Waits until something was acknowledged.
+    fn is_at_work(&self) {
+        let patience = Instant::now() + Duration::from_secs(60);
+        while self.heard.load(SeqCst) == 0 {
+            assert!(Instant::now() < patience, "nothing was ever acknowledged");
+            thread::sleep(Duration::from_micros(300));
         }
     }
 
@@ -182,7 +198,8 @@ impl Worker {
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();
         assert_eq!(status.code(), None, "it ended by itself: {status}");
-        self.listener.take().unwrap().join().unwrap()
+        self.listener.take().unwrap().join().unwrap();
+        self.heard.load(SeqCst)
     }
 }
 
@@ -194,14 +211,14 @@ impl Drop for Worker {
     }
 }
 
-fn listen(mut pipe: impl io::BufRead, acknowledged: &Acknowledged) -> usize {
-    let (mut line, mut heard) = (String::new(), 0);
+fn listen(mut pipe: impl io::BufRead, acknowledged: &Acknowledged, heard: &AtomicUsize) {
+    let mut line = String::new();
     loop {
         line.clear();
         pipe.read_line(&mut line).unwrap();
         // The last line may be cut.
         let Some(whole) = line.strip_suffix('\n') else {
-            return heard;
+            return;
         };
         let mut words = whole.split(' ');
         if words.next() == Some("acknowledged") {
@@ -209,7 +226,7 @@ fn listen(mut pipe: impl io::BufRead, acknowledged: &Acknowledged) -> usize {
             let hash = words.next().unwrap().to_owned();
             let other = acknowledged.lock().unwrap().insert(seq, hash);
             assert_eq!(other, None, "entry {seq} was acknowledged twice");
-            heard += 1;
+            heard.fetch_add(1, SeqCst);
         }
     }
 }
@@ -255,12 +272,12 @@ impl Observer<'_> {
             let mut workers: Vec<Worker> =
                 (0..WORKERS).map(|slot| self.start_worker(slot)).collect();
             while self.moments.below(5) != 0 {
-                self.moments.pass();
                 let slot = usize::try_from(self.moments.below(WORKERS as u64)).unwrap();
+                self.moments.pass(&workers[slot]);
                 self.kill(workers.swap_remove(slot));
                 workers.push(self.start_worker(slot));
             }
-            self.moments.pass();
+            self.moments.pass(&workers[0]);
             for worker in workers {
                 self.kill(worker);
             }
