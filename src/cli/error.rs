@@ -154,7 +154,7 @@ impl From<OpenError> for Failure {
                 Exit::ChainBroken,
                 Some("`althing verify` lists everything that is wrong; nothing was changed"),
             ),
-            OpenError::Io { .. } => (Exit::Failure, None),
+            OpenError::Io { .. } => (Exit::Failure, hint_of(error.code())),
         };
         let mut failure = Self::caused(exit, error.code(), &error);
         failure.hint = hint.map(str::to_owned);
@@ -168,7 +168,30 @@ impl From<AppendError> for Failure {
             AppendError::HeadMoved { .. } => Exit::HeadMoved,
             _ => Exit::Failure,
         };
-        Self::caused(exit, error.code(), &error)
+        let mut failure = Self::caused(exit, error.code(), &error);
+        failure.hint = hint_of(error.code()).map(str::to_owned);
+        failure
+    }
+}
+
+/// What to do where the disk did not do its part.
+fn hint_of(code: &str) -> Option<&'static str> {
+    match code {
+        "ledger.full" => Some(
+            "make room and try again: nothing that was recorded is lost, and the next command that \
+             writes clears away what this one left; reading works all the while",
+        ),
+        "ledger.read-only" => {
+            Some("the disk is mounted for reading only; commands that read work all the same")
+        }
+        "ledger.permission" => {
+            Some("this user has no access; reading needs less of it than writing does")
+        }
+        "ledger.durability-unknown" => Some(
+            "the disk failed: look at its health, and with `althing log` at what was recorded, \
+             before you try again",
+        ),
+        _ => None,
     }
 }
 
@@ -183,7 +206,11 @@ impl From<NodeError> for Failure {
                 .hint(
                     "set this machine's clock, or give the time with --now if the ledger is right",
                 ),
-            _ => Self::caused(Exit::Failure, error.code(), &error),
+            _ => {
+                let mut failure = Self::caused(Exit::Failure, error.code(), &error);
+                failure.hint = hint_of(error.code()).map(str::to_owned);
+                failure
+            }
         }
     }
 }

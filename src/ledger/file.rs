@@ -8,15 +8,13 @@ use sha2::Digest as _;
 use super::contents::Contents;
 use super::diagnosis::{Diagnosis, Known, SegmentStart};
 use super::layout::{Layout, temporary};
-use super::lock::Wait;
-use super::open::{
-    Covered, Examined, OpenError, Position, Segment, check_found, examine, examine_behind,
-};
+use super::lock::{Held as _, Wait};
+use super::open::{Covered, Examined, OpenError, Position, check_found, examine, examine_behind};
 use super::prefix::place_of_last_line;
 use super::reader::SegmentReader;
 use super::recovery::{self, Recovery};
 use super::storage::{Disk, Storage, StorageFile, copy, create_dirs};
-use super::{AppendError, Appended, Ledger, check_continues, tip_after};
+use super::{AppendError, Appended, Ledger, check_continues, is_full, tip_after};
 use crate::chain::line::{EncodedBatch, Head};
 use crate::chain::place::{Place, Prefix};
 use crate::chain::verify::Tip;
@@ -132,15 +130,18 @@ impl<S: Storage> FileLedger<S> {
         }
         let lock = acquire(&storage, &layout, options.wait)?;
         create_first_segment(&storage, &layout).map_err(OpenError::io(dir))?;
-        let found = settle_and_examine(&storage, &layout, &OpenOptions::default())
+        let found = settle_and_examine(&storage, &layout, &lock, &OpenOptions::default())
             .map_err(OpenError::io(dir))?;
         match &found.diagnosis {
             Diagnosis::Clean { tip, .. } | Diagnosis::Torn { tip, .. } if tip.head.seq == 0 => {
                 Self::start(storage, layout, lock, options, found)
             }
-            _ => Err(OpenError::Exists {
-                path: dir.to_owned(),
-            }),
+            _ => {
+                lock.leave_in_order();
+                Err(OpenError::Exists {
+                    path: dir.to_owned(),
+                })
+            }
         }
     }
 
@@ -152,9 +153,11 @@ impl<S: Storage> FileLedger<S> {
         let layout = Layout::new(dir);
         check_found(&storage, &layout)?;
         let lock = acquire(&storage, &layout, options.wait)?;
-        let found = settle_and_examine(&storage, &layout, &options).map_err(OpenError::io(dir))?;
+        let found =
+            settle_and_examine(&storage, &layout, &lock, &options).map_err(OpenError::io(dir))?;
         match &found.diagnosis {
             Diagnosis::Clean { tip, .. } | Diagnosis::Torn { tip, .. } if tip.head.seq == 0 => {
+                lock.leave_in_order();
                 let path = dir.to_owned();
                 Err(OpenError::NotInitialized { path })
             }
@@ -170,7 +173,16 @@ impl<S: Storage> FileLedger<S> {
         found: Examined,
     ) -> Result<Self, OpenError> {
         let prefix = found.prefix;
-        let contents = Contents::adopt(&storage, &layout, Vec::new(), found)?;
+        let contents = match Contents::adopt(&storage, &layout, Vec::new(), found) {
+            Ok(contents) => contents,
+            Err(error) => {
+                if matches!(error, OpenError::Refused { .. }) {
+                    // Nothing was changed.
+                    lock.leave_in_order();
+                }
+                return Err(error);
+            }
+        };
         Ok(Self {
             storage,
             layout,
@@ -221,7 +233,7 @@ impl<S: Storage> FileLedger<S> {
         self.poisoned
     }
 
-    fn examine_the_rest(&self) -> io::Result<Examined> {
+    fn examine_the_rest(&self, lock: &S::Lock) -> io::Result<Examined> {
         let active = &self.contents.active;
         let position = Position {
             first_seq: active.first_seq,
@@ -234,12 +246,13 @@ impl<S: Storage> FileLedger<S> {
                 offset: self.contents.offset_of_active(),
             },
         };
-        let is_as_left = self.layout.segments(&self.storage)?.last() == Some(&active.first_seq)
+        let is_as_left = lock.was_left_in_order()
+            && self.layout.segments(&self.storage)?.last() == Some(&active.first_seq)
             && self.storage.len(&active.path)? == active.bytes;
         if is_as_left {
             return examine(&self.storage, &self.layout, Covered::default(), position);
         }
-        settle(&self.storage, &self.layout)?;
+        settle(&self.storage, &self.layout, lock)?;
         examine(&self.storage, &self.layout, Covered::default(), position)
     }
 
@@ -256,14 +269,7 @@ impl<S: Storage> FileLedger<S> {
             return Ok(());
         }
         let active = &self.contents.active;
-        let temporary = temporary(&active.path);
-        let copied = copy_prefix(&self.storage, active, &temporary);
-        if copied.is_err() && self.storage.exists(&temporary)? {
-            // Half a copy only takes up room that may be what is missing.
-            self.storage.remove(&temporary)?;
-        }
-        let file = copied?;
-        self.storage.rename(&temporary, &active.path)?;
+        let file = replace_by_copy(&self.storage, &active.path, active.bytes)?;
         self.storage.sync_dir(&self.layout.ledger)?;
         self.contents.file = file;
         if self.contents.is_rolling {
@@ -322,10 +328,10 @@ impl<S: Storage> Ledger for FileLedger<S> {
         }
         check_continues(&self.contents.tip, expected, batch)?;
         self.check_length()?;
-        if let Err(error) = self.write(batch) {
-            self.poisoned = true;
-            return Err(error);
-        }
+        // Also where this thread panics on the way.
+        self.poisoned = true;
+        self.write(batch)?;
+        self.poisoned = false;
         self.contents.active.bytes += batch.bytes().len() as u64;
         if let Some(hash) = &mut self.contents.hash {
             hash.update(batch.bytes());
@@ -357,8 +363,11 @@ impl<S: Storage> Ledger for FileLedger<S> {
     /// Lets another process write. A poisoned ledger is kept: what others would find of the failed
     /// write may not be on the disk.
     fn release(&mut self) {
-        if !self.poisoned {
-            self.lock = None;
+        if self.poisoned {
+            return;
+        }
+        if let Some(lock) = self.lock.take() {
+            lock.leave_in_order();
         }
     }
 
@@ -370,7 +379,7 @@ impl<S: Storage> Ledger for FileLedger<S> {
         let lock = acquire(&self.storage, &self.layout, wait)?;
         let dir = self.layout.dir.clone();
         let offset = self.bytes();
-        let found = self.examine_the_rest().map_err(OpenError::io(&dir))?;
+        let found = self.examine_the_rest(&lock).map_err(OpenError::io(&dir))?;
         // Under the path there may be another file by now, even one of the same length.
         let sealed = self.contents.sealed.clone();
         self.contents = Contents::adopt(&self.storage, &self.layout, sealed, found)?;
@@ -386,12 +395,18 @@ impl<S: Storage> Ledger for FileLedger<S> {
     }
 }
 
+impl<S: Storage> Drop for FileLedger<S> {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
 /// [`AppendError::Full`] where there is no room, `or` otherwise.
 fn full_or(error: io::Error, or: impl FnOnce(io::Error) -> AppendError) -> AppendError {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => AppendError::Full(error),
-        _ => or(error),
+    if is_full(&error) {
+        return AppendError::Full(error);
     }
+    or(error)
 }
 
 fn acquire<S: Storage>(storage: &S, layout: &Layout, wait: Wait) -> Result<S::Lock, OpenError> {
@@ -410,9 +425,10 @@ fn create_first_segment<S: Storage>(storage: &S, layout: &Layout) -> io::Result<
 fn settle_and_examine<S: Storage>(
     storage: &S,
     layout: &Layout,
+    lock: &S::Lock,
     options: &OpenOptions,
 ) -> io::Result<Examined> {
-    settle(storage, layout)?;
+    settle(storage, layout, lock)?;
     let covered = Covered {
         checkpoint: options.checkpoint,
         seen: options.acknowledged,
@@ -421,27 +437,50 @@ fn settle_and_examine<S: Storage>(
 }
 
 /// Makes durable what only the page cache may hold.
-fn settle<S: Storage>(storage: &S, layout: &Layout) -> io::Result<()> {
+///
+/// If the last writer did not leave in order, its last sync may have failed. Then another sync of
+/// the same file can succeed without anything reaching the disk, so the file is replaced by a copy.
+fn settle<S: Storage>(storage: &S, layout: &Layout, lock: &S::Lock) -> io::Result<()> {
     layout.remove_temporaries(storage)?;
     if let Some(last) = layout.segments(storage)?.last() {
-        storage.open_append(&layout.segment(*last))?.sync()?;
+        let path = layout.segment(*last);
+        if lock.was_left_in_order() {
+            storage.open_append(&path)?.sync()?;
+        } else {
+            let bytes = storage.len(&path)?;
+            drop(replace_by_copy(storage, &path, bytes)?);
+        }
     }
     storage.sync_dir(&layout.ledger)?;
     storage.sync_dir(&layout.dir)
 }
 
-/// Copies the acknowledged part of `segment` to a new, synced file.
+/// Puts a new, synced file with the first `bytes` bytes of the segment at `path` in its place. The
+/// directory is the caller's to sync.
+fn replace_by_copy<S: Storage>(storage: &S, path: &Path, bytes: u64) -> io::Result<S::File> {
+    let temporary = temporary(path);
+    let copied = copy_prefix(storage, path, bytes, &temporary);
+    if copied.is_err() && storage.exists(&temporary)? {
+        // Half a copy only takes up room that may be what is missing.
+        storage.remove(&temporary)?;
+    }
+    let file = copied?;
+    storage.rename(&temporary, path)?;
+    Ok(file)
+}
+
 fn copy_prefix<S: Storage>(
     storage: &S,
-    segment: &Segment,
+    path: &Path,
+    bytes: u64,
     temporary: &Path,
 ) -> io::Result<S::File> {
     if storage.exists(temporary)? {
         storage.remove(temporary)?;
     }
-    let mut old = storage.open(&segment.path)?;
+    let mut old = storage.open(path)?;
     let mut new = storage.create_new(temporary)?;
-    copy(&mut old, &mut new, segment.bytes, |_| {})?;
+    copy(&mut old, &mut new, bytes, |_| {})?;
     new.sync()?;
     Ok(new)
 }

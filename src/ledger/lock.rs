@@ -40,11 +40,46 @@ pub enum LockError {
     Io(io::Error),
 }
 
+/// What is held as long as one may write.
+///
+/// It knows whether the last holder left everything in order. That need not survive a loss of power:
+/// what it warns of is a page cache that shows what the disk does not have, and both are gone then.
+pub trait Held: std::fmt::Debug {
+    /// Whether the last holder said so before it let go. One that was killed did not.
+    fn was_left_in_order(&self) -> bool;
+
+    /// Notes that everything is in order, and lets go.
+    fn leave_in_order(self);
+}
+
 /// An exclusive lock of the operating system on a file that is never deleted; a deleted file could
 /// be locked twice, once under each of its names. Ends with the value or with the process.
+///
+/// The file holds the number of the process that holds it, and nothing once that has left
+/// everything in order.
 #[derive(Debug)]
 pub struct WriterLock {
-    _file: File,
+    file: File,
+    was_left_in_order: bool,
+}
+
+impl Drop for WriterLock {
+    /// Closing the file is not enough: a process that another thread is just starting holds it, too,
+    /// until it runs its program.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
+impl Held for WriterLock {
+    fn was_left_in_order(&self) -> bool {
+        self.was_left_in_order
+    }
+
+    fn leave_in_order(self) {
+        // Where it can't be noted, the next writer takes more care than it has to.
+        let _ = self.file.set_len(0);
+    }
 }
 
 impl WriterLock {
@@ -66,10 +101,13 @@ impl WriterLock {
             let pid = holder(&mut file);
             return Err(LockError::InUse { pid });
         }
-        // Closing the file ends the stay in the queue.
-        drop(queue);
+        queue.unlock().map_err(LockError::Io)?;
+        let was_left_in_order = file.metadata().map_err(LockError::Io)?.len() == 0;
         write_pid(&mut file).map_err(LockError::Io)?;
-        Ok(Self { _file: file })
+        Ok(Self {
+            file,
+            was_left_in_order,
+        })
     }
 }
 
@@ -105,10 +143,12 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
+/// Never empties the file on the way: it would say that everything is in order.
 fn write_pid(file: &mut File) -> io::Result<()> {
-    file.set_len(0)?;
+    let number = format!("{}\n", std::process::id());
     file.rewind()?;
-    writeln!(file, "{}", std::process::id())
+    file.write_all(number.as_bytes())?;
+    file.set_len(number.len() as u64)
 }
 
 /// The number is only for the message: it may be missing, half written or, on some systems,

@@ -184,7 +184,7 @@ pub enum AppendError {
 impl AppendError {
     /// A stable identifier of the kind of error.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::HeadMoved { .. } => "ledger.head-moved",
             Self::Time { .. } => "ledger.time",
@@ -193,9 +193,24 @@ impl AppendError {
             Self::Released => "ledger.released",
             Self::Full(_) => "ledger.full",
             Self::DurabilityUnknown(_) => "ledger.durability-unknown",
-            Self::Io(_) => "ledger.io",
+            Self::Io(error) => io_code(error),
         }
     }
+}
+
+/// A stable identifier of why the disk does not do what it is asked to.
+pub(crate) fn io_code(error: &io::Error) -> &'static str {
+    match error.kind() {
+        _ if is_full(error) => "ledger.full",
+        io::ErrorKind::ReadOnlyFilesystem => "ledger.read-only",
+        io::ErrorKind::PermissionDenied => "ledger.permission",
+        _ => "ledger.io",
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 /// Checks that `batch` continues `tip`, and that `tip` is what the caller expects.

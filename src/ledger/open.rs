@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::diagnosis::{Diagnosis, Known, Refusal, SegmentStart, Tail, diagnose_behind};
+use super::io_code;
 use super::layout::Layout;
 use super::lock::LockError;
 use super::prefix::compare_in;
@@ -66,14 +67,14 @@ fn holder(pid: Option<u32>) -> String {
 impl OpenError {
     /// A stable identifier of the kind of error.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::NotFound { .. } => "ledger.not-found",
             Self::NotInitialized { .. } => "ledger.not-initialized",
             Self::Exists { .. } => "ledger.exists",
             Self::InUse { .. } => "ledger.in-use",
             Self::Refused { refusal, .. } => refusal.code,
-            Self::Io { .. } => "ledger.io",
+            Self::Io { source, .. } => io_code(source),
         }
     }
 

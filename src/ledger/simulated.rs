@@ -12,7 +12,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::lock::{LockError, Wait};
+use super::lock::{Held, LockError, Wait};
 use super::storage::{Storage, StorageFile};
 
 /// What a disk holds: the content of each file, `None` for a directory.
@@ -54,10 +54,29 @@ struct State {
     log: Vec<Operation>,
     failure: Option<Failure>,
     done: usize,
+    /// Whether the last writer did not say that it left everything in order.
+    is_in_disorder: bool,
 }
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Simulated(Rc<RefCell<State>>);
+
+/// Held by nobody in particular: tests have one writer at a time.
+#[derive(Debug)]
+pub(super) struct SimulatedLock {
+    disk: Simulated,
+    was_left_in_order: bool,
+}
+
+impl Held for SimulatedLock {
+    fn was_left_in_order(&self) -> bool {
+        self.was_left_in_order
+    }
+
+    fn leave_in_order(self) {
+        self.disk.0.borrow_mut().is_in_disorder = false;
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct SimulatedFile {
@@ -173,10 +192,14 @@ pub(super) fn move_dir(entries: &mut BTreeMap<PathBuf, Option<Inode>>, from: &Pa
 
 impl Storage for Simulated {
     type File = SimulatedFile;
-    type Lock = ();
+    type Lock = SimulatedLock;
 
-    fn lock(&self, _: &Path, _: Wait) -> Result<(), LockError> {
-        Ok(())
+    fn lock(&self, _: &Path, _: Wait) -> Result<SimulatedLock, LockError> {
+        let was_in_disorder = std::mem::replace(&mut self.0.borrow_mut().is_in_disorder, true);
+        Ok(SimulatedLock {
+            disk: self.clone(),
+            was_left_in_order: !was_in_disorder,
+        })
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {

@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write as _};
 use std::path::Path;
 
-use super::lock::{LockError, Wait, WriterLock};
+use super::lock::{Held, LockError, Wait, WriterLock};
 
 /// What a file ledger asks of a disk. Tests put faults behind it.
 pub trait Storage: Debug {
@@ -13,7 +13,7 @@ pub trait Storage: Debug {
     type File: StorageFile;
 
     /// What is held as long as one may write.
-    type Lock: Debug;
+    type Lock: Held;
 
     /// Takes the lock on `path` that only one holds at a time.
     ///

@@ -22,7 +22,9 @@ use crate::governance::rejection::Rejection;
 use crate::governance::state::State;
 use crate::governance::time::{Seconds, Timestamp};
 use crate::identity::MlDsaVerifier;
-use crate::ledger::{AppendError, FileLedger, Ledger, OpenError, OpenOptions, Recovery, Wait};
+use crate::ledger::{
+    AppendError, FileLedger, Ledger, OpenError, OpenOptions, Recovery, Wait, io_code,
+};
 use crate::replay::{CatchUp, ReplayError, replay};
 
 pub use group::{Answer, MAX_GROUP_BYTES, Request, When};
@@ -91,7 +93,7 @@ impl NodeError {
             Self::Append(error) => error.code(),
             Self::Encode(error) => error.code(),
             Self::Event(_) => "event.unwritable",
-            Self::Io(_) => "ledger.io",
+            Self::Io(error) => io_code(error),
             Self::OutOfStep => "node.out-of-step",
             Self::HeadInFuture { .. } => "clock.head-in-future",
         }

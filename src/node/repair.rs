@@ -58,7 +58,7 @@ pub enum RepairError {
 impl RepairError {
     /// The stable code.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Open(error) => error.code(),
             Self::Read(_) => "ledger.io",

@@ -29,6 +29,7 @@ mod holes;
 mod idempotence;
 mod invariants;
 mod keys;
+mod kills;
 mod lifecycle;
 mod merkle;
 mod model;

@@ -162,6 +162,7 @@ pub fn run(command: &PredictCommand, session: &Session, output: &Output) -> Resu
         report: PredictReport::default(),
         progress: progress(output),
     };
+    recorder.node.release();
     let result = if record.file == Path::new("-") {
         recorder.read(io::stdin().lock())
     } else {
@@ -235,6 +236,8 @@ impl Recorder<'_> {
             }
             if self.group.len() == GROUP {
                 self.flush()?;
+                // The input may take its time; others write meanwhile.
+                self.node.release();
             }
         }
     }
@@ -332,6 +335,7 @@ impl Recorder<'_> {
     /// Records the group, all of it in one durable write unless it is very large.
     fn flush(&mut self) -> Result<(), Failure> {
         while !self.group.is_empty() {
+            self.node.resume(self.session.wait())?;
             let at = When::At(self.session.write_time(&self.node)?);
             let requests: Vec<Request> = (self.group.iter())
                 .map(|(_, command)| Request {

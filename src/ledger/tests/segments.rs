@@ -201,6 +201,43 @@ fn every_cut_of_every_segment_is_found() {
     }
 }
 
+/// Whoever cuts a ledger removes the segments behind the cut as well, and may mend the seals.
+#[test]
+fn every_truncation_is_refused_for_a_checkpoints_sake() {
+    let (image, paths) = image();
+    let dir = Path::new("/ledger");
+    let is_segment = |path: &&PathBuf| path.extension().is_some();
+    let segments: Vec<&PathBuf> = paths.iter().filter(is_segment).collect();
+    let seals = paths.iter().find(|path| !is_segment(path)).unwrap();
+    let sums = image[seals].clone().unwrap();
+    let options = OpenOptions {
+        checkpoint: Some(4),
+        ..AT_ONCE
+    };
+    let whole = FileLedger::open_on(Simulated::holding(&image), dir, options);
+    assert_eq!(whole.unwrap().head().seq, 4);
+    for (number, path) in segments.iter().enumerate() {
+        let bytes = image[*path].clone().unwrap();
+        for at in 0..bytes.len() {
+            for mended in [false, true] {
+                let mut cut = image.clone();
+                cut.retain(|path, _| !segments[number + 1..].contains(&path));
+                cut.insert((*path).clone(), Some(bytes[..at].to_vec().into()));
+                if mended {
+                    let kept = sums.split_inclusive(|byte| *byte == b'\n').take(number);
+                    let kept: Vec<u8> = kept.flatten().copied().collect();
+                    cut.insert(seals.clone(), Some(kept.into()));
+                }
+                let opened = FileLedger::open_on(Simulated::holding(&cut), dir, options);
+                assert!(
+                    matches!(opened, Err(OpenError::Refused { .. })),
+                    "segment {number}, byte {at}: {opened:?}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn the_seals_cut_anywhere_are_rebuilt_or_refused() {
     let dir = three_segments();

@@ -90,6 +90,15 @@ impl World {
         copy
     }
 
+    /// The same group with its ledger, its keys and its state elsewhere.
+    pub fn at(&self, dir: &Path) -> Self {
+        let mut there = Self::empty();
+        (there.ledger, there.keys) = (dir.join("ledger"), dir.join("keys"));
+        copy_dir(&self.ledger, &there.ledger);
+        copy_dir(&self.keys, &there.keys);
+        there
+    }
+
     /// Where the ledger is.
     pub fn ledger(&self) -> &Path {
         &self.ledger

@@ -12,6 +12,7 @@ mod bad_input;
 mod checkpoints;
 mod demo;
 mod diff;
+mod disks;
 mod explain;
 mod founding;
 mod golden_ledger;

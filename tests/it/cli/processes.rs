@@ -1,6 +1,7 @@
 //! Several processes on one ledger, and processes that are killed.
 
 use std::collections::BTreeSet;
+use std::env;
 use std::fs;
 use std::io::Write as _;
 use std::process::Stdio;
@@ -49,6 +50,84 @@ fn processes_that_append_in_turn_share_one_chain() {
         .map(|line| line["data"]["prediction"]["request_id"].to_string())
         .collect();
     assert_eq!(requests.len(), PROCESSES * PREDICTIONS);
+}
+
+/// ```sh
+/// ALTHING_PREDICTIONS=10000 cargo test --release --test it cli::processes::eight -- --nocapture
+/// ```
+#[test]
+fn eight_processes_record_many_predictions_on_one_chain() {
+    const PROCESSES: usize = 8;
+    let given = env::var("ALTHING_PREDICTIONS").ok();
+    let predictions: usize = given.map_or(200, |it| it.parse().expect("a number"));
+    let world = World::founded();
+    let began = Instant::now();
+    thread::scope(|scope| {
+        for process in 0..PROCESSES {
+            let world = &world;
+            scope.spawn(move || {
+                let lines: String = (0..predictions)
+                    .map(|number| prediction(&format!("{process}-{number}")))
+                    .collect();
+                let report = world
+                    .run_with("predict record --wait 600 --json", lines)
+                    .ok()
+                    .json();
+                assert_eq!(report["recorded"], predictions);
+            });
+        }
+    });
+    let took = began.elapsed();
+    let report = world.verify();
+    assert_eq!(report["problems"], json!([]));
+    assert_eq!(report["entries"], 5 + PROCESSES * predictions);
+    let mut next = [0; PROCESSES];
+    let (mut turns, mut last) = (0, PROCESSES);
+    for line in &world.lines()[5..] {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let id = line["data"]["prediction"]["request_id"].as_str().unwrap();
+        let (process, number) = id.split_once('-').unwrap();
+        let process: usize = process.parse().unwrap();
+        assert_eq!(number.parse(), Ok(next[process]), "the order of {process}");
+        next[process] += 1;
+        turns += usize::from(process != last);
+        last = process;
+    }
+    assert_eq!(next, [predictions; PROCESSES]);
+    println!(
+        "{} predictions in {took:.1?}, {turns} turns",
+        PROCESSES * predictions
+    );
+}
+
+/// Whoever waits for input keeps nobody from writing.
+#[test]
+fn a_recorder_that_waits_for_its_input_does_not_hold_the_ledger() {
+    let world = World::founded();
+    let mut slow = world
+        .command()
+        .args(["predict", "record", "--json"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = slow.stdin.take().unwrap();
+    let patience = Instant::now() + Duration::from_secs(20);
+    // A group is full, and more may come.
+    for number in 0..1024 {
+        let line = prediction(&number.to_string());
+        stdin.write_all(line.as_bytes()).unwrap();
+    }
+    while world.lines().len() < 5 + 1024 {
+        assert!(Instant::now() < patience, "nothing was ever written");
+        thread::sleep(Duration::from_millis(1));
+    }
+    world
+        .run_with("predict record --wait 20", prediction("other"))
+        .ok();
+    stdin.write_all(prediction("last").as_bytes()).unwrap();
+    drop(stdin);
+    assert!(slow.wait().unwrap().success());
+    assert_eq!(world.verify()["entries"], 5 + 1024 + 2);
 }
 
 #[test]
