@@ -18,6 +18,9 @@
 //! | [`ledger`] | where lines are kept: memory, durable files | `chain` |
 //! | [`node`] | decide → append → evolve: the one writer | all of the above |
 //!
+//! Behind the feature `simulation` (on by default) rounds of consensus with Byzantine nodes are
+//! simulated over these very layers.
+//!
 //! The first three are pure: no clock, no chance, no files, no threads, no floating-point numbers,
 //! no unordered maps.
 //!
@@ -120,6 +123,8 @@ pub mod identity;
 pub mod ledger;
 pub mod node;
 pub mod replay;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 #[cfg(test)]
 mod test_support;
 #[cfg(feature = "testing")]

@@ -23,6 +23,8 @@ pub enum Exit {
     BadSignature,
     /// An event is not what the rules give.
     Illegal,
+    /// A simulation broke an invariant.
+    Violation,
 }
 
 /// All exit codes with their meaning, as the documentation lists them.
@@ -36,6 +38,7 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
     (10, "chain broken (tampered, corrupt)"),
     (11, "a signature does not verify"),
     (13, "an illegal event, or replay divergence"),
+    (20, "a simulation violated an invariant"),
 ];
 
 impl Exit {
@@ -50,6 +53,7 @@ impl Exit {
             Self::ChainBroken => 10,
             Self::BadSignature => 11,
             Self::Illegal => 13,
+            Self::Violation => 20,
         }
     }
 }
@@ -72,7 +76,8 @@ macro_rules! exit_codes {
   5  the head moved
  10  chain broken (tampered, corrupt)
  11  a signature does not verify
- 13  an illegal event, or replay divergence"
+ 13  an illegal event, or replay divergence
+ 20  a simulation violated an invariant"
     };
 }
 pub(super) use exit_codes;
@@ -111,6 +116,7 @@ mod tests {
             Exit::ChainBroken,
             Exit::BadSignature,
             Exit::Illegal,
+            Exit::Violation,
         ];
         let codes: Vec<u8> = all.iter().map(|exit| exit.code()).collect();
         let documented: Vec<u8> = EXIT_CODES.iter().map(|(code, _)| *code).collect();

@@ -15,6 +15,17 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["chain", "governance", "identity", "ledger", "replay"],
     ),
     (
+        "simulation",
+        &[
+            "chain",
+            "governance",
+            "identity",
+            "ledger",
+            "node",
+            "replay",
+        ],
+    ),
+    (
         "testing",
         &[
             "chain",

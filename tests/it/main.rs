@@ -29,6 +29,8 @@ mod provenance;
 mod refusals;
 mod replaying;
 mod rules;
+#[cfg(feature = "simulation")]
+mod simulation;
 mod specification;
 mod tally;
 

@@ -17,6 +17,7 @@ pub mod proposal;
 pub mod propose;
 pub mod replay;
 pub mod rotate_key;
+pub mod simulate;
 pub mod submit;
 pub mod verify;
 pub mod vote;

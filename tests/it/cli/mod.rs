@@ -20,5 +20,6 @@ mod lifecycle;
 mod predictions;
 mod processes;
 mod shapes;
+mod simulate;
 mod statements;
 mod terminal;
