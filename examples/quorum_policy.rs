@@ -4,7 +4,7 @@
 //! cargo run --example quorum_policy
 //! ```
 
-use althing::simulation::{Base, Grid, Scenario, sweep};
+use althing::simulation::{Base, Grid, PolicyChoice, Scenario, sweep};
 
 const SCENARIO: &str = r#"
 name = "Nine hospitals and a bloc"
@@ -35,7 +35,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .iter()
             .map(|share| share.parse())
             .collect::<Result<_, _>>()?,
-        policies: vec![(Base::Default, None), (Base::Uniform, Some("1/2".parse()?))],
+        policies: vec![
+            PolicyChoice::default(),
+            PolicyChoice {
+                base: Base::Uniform,
+                approval: Some("1/2".parse()?),
+                ..PolicyChoice::default()
+            },
+        ],
         loss_percent: vec![10],
         latency_ms: vec![100],
         runs: 3,

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::report::RunReport;
-use super::scenario::{Base, Latency, Scenario};
+use super::scenario::{Latency, PolicyChoice, Scenario};
 use super::{SimulationError, run};
 use crate::governance::weight::Fraction;
 
@@ -15,8 +15,8 @@ use crate::governance::weight::Fraction;
 pub struct Grid {
     /// Shares of the weight that adversaries hold, in place of the scenario's.
     pub byzantine: Vec<Fraction>,
-    /// Policies: a base and a quorum where it is another.
-    pub policies: Vec<(Base, Option<Fraction>)>,
+    /// Policies, in place of the scenario's.
+    pub policies: Vec<PolicyChoice>,
     /// Losses of the network, in percent.
     pub loss_percent: Vec<u64>,
     /// Typical latencies, in milliseconds.
@@ -54,6 +54,14 @@ pub struct Cell {
     pub rightly: u64,
     /// Rounds that were decided otherwise.
     pub wrongly: u64,
+    /// Rounds whose proposal honest nodes wanted.
+    pub wanted: u64,
+    /// How many of these proposals passed.
+    pub wanted_passed: u64,
+    /// Rounds whose proposal honest nodes did not want.
+    pub unwanted: u64,
+    /// How many of these proposals passed.
+    pub unwanted_passed: u64,
     /// Runs in which anything was decided wrongly, proposals of adversaries included.
     pub runs_wrong: u64,
     /// Times from opening to decision, in milliseconds, sorted.
@@ -127,13 +135,12 @@ impl Grid {
     /// Every combination, with its scenario.
     fn cells(&self, base: &Scenario) -> Vec<(Cell, Scenario)> {
         let mut cells = Vec::new();
-        for (policy, quorum) in &self.policies {
+        for policy in &self.policies {
             for loss_percent in &self.loss_percent {
                 for latency_ms in &self.latency_ms {
                     for byzantine in &self.byzantine {
                         let mut scenario = base.clone();
-                        scenario.policy.base = *policy;
-                        scenario.policy.quorum = quorum.or(scenario.policy.quorum);
+                        scenario.policy = policy.clone();
                         scenario.network.loss_percent = *loss_percent;
                         scenario.network.latency = Latency::HeavyTail {
                             typical_ms: *latency_ms,
@@ -171,6 +178,10 @@ impl Cell {
             decided: 0,
             rightly: 0,
             wrongly: 0,
+            wanted: 0,
+            wanted_passed: 0,
+            unwanted: 0,
+            unwanted_passed: 0,
             runs_wrong: 0,
             decision_ms: Vec::new(),
             median_ms: None,
@@ -191,6 +202,12 @@ impl Cell {
             self.decided += u64::from(round.right.is_some());
             self.rightly += u64::from(round.right == Some(true));
             self.wrongly += u64::from(round.right == Some(false));
+            self.wanted += u64::from(round.wanted == Some(true));
+            self.unwanted += u64::from(round.wanted == Some(false));
+            let passed = round.right.is_some() && round.right == round.wanted;
+            self.wanted_passed += u64::from(passed && round.wanted == Some(true));
+            let taken = round.right == Some(false) && round.wanted == Some(false);
+            self.unwanted_passed += u64::from(taken);
         }
         self.runs_wrong += u64::from(report.decided_wrongly() > 0);
         self.decision_ms.extend(report.decision_times_ms());

@@ -246,8 +246,8 @@ impl<'s> World<'s> {
             }
         }
         let honest = self.honest.iter();
-        let engines: Vec<&dyn Engine> = honest
-            .filter_map(|(place, _)| self.replicas[*place].engine.as_deref())
+        let engines: Vec<(usize, &dyn Engine)> = honest
+            .filter_map(|(place, _)| Some((*place, self.replicas[*place].engine.as_deref()?)))
             .collect();
         let verdict = self.checker.finish(&engines);
         Ok(verdict.err().map(|fault| self.violation(fault, None)))
@@ -557,8 +557,10 @@ impl<'s> World<'s> {
             return Ok(());
         }
         let ledger = ledger_of(disk).map_err(Broken::new)?;
-        let node = Node::open_with(ledger, self.scenario.signatures.verifier());
-        let node = node.map_err(Broken::new)?;
+        let Ok(node) = Node::open_with(ledger, self.scenario.signatures.verifier()) else {
+            // Another one was here before.
+            return Ok(());
+        };
         let at = instant(self.now);
         let forged = forge_consequences(node.ledger(), node.state(), at, &mut self.faults)?;
         self.replicas[victim].disk = forged;

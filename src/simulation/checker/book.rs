@@ -106,6 +106,14 @@ enum Stage {
     Over,
 }
 
+/// A freeze, from its beginning to its end, in microseconds.
+struct Freeze {
+    proposal: String,
+    target: String,
+    from: u64,
+    until: u64,
+}
+
 /// One proposal in the books.
 struct Paper {
     hash: String,
@@ -160,8 +168,7 @@ pub(super) struct Book {
     evidence: BTreeSet<(String, String)>,
     /// Kinds and subjects of revocations, with the line.
     revoked: Vec<(String, String, u64)>,
-    /// Freezes: the proposal, the target, the end.
-    freezes: Vec<(String, String, Timestamp)>,
+    freezes: Vec<Freeze>,
     epoch: u64,
     lines: u64,
     head: String,
@@ -281,7 +288,7 @@ impl Book {
                 let data: Value = read(data)?;
                 self.carry_out(text(&data, "proposal_id")?, &[])?;
             }
-            operation => self.effect(operation, data)?,
+            operation => self.effect(operation, data, line.timestamp)?,
         }
         if line.batch.0 == line.batch.1 {
             self.nothing_left_out(line.timestamp)?;
@@ -372,6 +379,10 @@ impl Book {
                 "proposal {id} has another total or deadline"
             )));
         }
+        let mut rules = vec![rule.clone()];
+        if kind == "emergency-freeze" && self.refreezes(&action, at) {
+            rules.push(rule.above_two_thirds());
+        }
         let early = self.policy.get("early_decision").and_then(Value::as_bool);
         let paper = Paper {
             hash: self.head.clone(),
@@ -379,13 +390,24 @@ impl Book {
             deadline: created.deadline,
             epoch: self.epoch,
             line: self.lines,
-            rules: vec![rule],
+            rules,
             early: early.unwrap_or(false),
             seats,
             stage: Stage::Voting,
         };
         self.papers.insert(id, paper);
         Ok(())
+    }
+
+    /// Whether a freeze follows another one on something of the same within as long again as that
+    /// one lasted.
+    fn refreezes(&self, action: &Value, at: Timestamp) -> bool {
+        let target = action.get("target").and_then(Value::as_str).unwrap_or("");
+        self.freezes.iter().any(|freeze| {
+            let same = target == "*" || freeze.target == "*" || freeze.target == target;
+            let lasted = freeze.until.saturating_sub(freeze.from);
+            same && at.as_micros() < freeze.until.saturating_add(lasted)
+        })
     }
 
     fn vote_cast(&mut self, data: &str, at: Timestamp) -> Result<(), Fault> {
@@ -538,9 +560,9 @@ impl Book {
                 consensus.decision, consensus.timing
             )));
         }
-        let frozen = self.freezes.iter().any(|(_, target, until)| {
-            let covered = target == "*" || paper.subject() == Some(target);
-            covered && at < *until && paper.kind().starts_with("authorize-")
+        let frozen = self.freezes.iter().any(|freeze| {
+            let covered = freeze.target == "*" || paper.subject() == Some(&freeze.target);
+            covered && at.as_micros() < freeze.until && paper.kind().starts_with("authorize-")
         });
         let waits = frozen || paper.rules.iter().any(|rule| rule.timelock_seconds > 0);
         paper.stage = if passed {
@@ -598,7 +620,7 @@ impl Book {
     }
 
     /// Something that a passed proposal does.
-    fn effect(&mut self, operation: &str, data: &str) -> Result<(), Fault> {
+    fn effect(&mut self, operation: &str, data: &str, at: Timestamp) -> Result<(), Fault> {
         let data: Value = read(data)?;
         match operation {
             "authorization_granted" => {
@@ -621,17 +643,24 @@ impl Book {
             "freeze_imposed" => {
                 let id = text(&data, "proposal_id")?;
                 self.carry_out(id, &["emergency-freeze"])?;
-                let until = (text(&data, "until")?.parse())
+                let until: Timestamp = (text(&data, "until")?.parse())
                     .map_err(|_| invalid("freeze_imposed without an end"))?;
-                let target = text(&data, "target")?.to_owned();
-                self.freezes.push((id.to_owned(), target, until));
+                self.freezes.push(Freeze {
+                    proposal: id.to_owned(),
+                    target: text(&data, "target")?.to_owned(),
+                    from: at.as_micros(),
+                    until: until.as_micros(),
+                });
             }
             "freeze_lifted" => {
                 self.carry_out(text(&data, "proposal_id")?, &["lift-freeze"])?;
                 let lifted = data.get("freezes").and_then(Value::as_array);
-                let lifted = lifted.cloned().unwrap_or_default();
-                self.freezes
-                    .retain(|(id, ..)| !lifted.iter().any(|one| one.as_str() == Some(id)));
+                for id in lifted.into_iter().flatten() {
+                    let named = |freeze: &&mut Freeze| id.as_str() == Some(&freeze.proposal);
+                    if let Some(freeze) = self.freezes.iter_mut().find(named) {
+                        freeze.until = at.as_micros();
+                    }
+                }
             }
             "node_removed" => {
                 self.carry_out(text(&data, "proposal_id")?, &["remove-node"])?;

@@ -33,6 +33,14 @@ impl Rule {
     }
 }
 
+impl Rule {
+    /// The same rule, and more than two thirds of all weight besides.
+    pub(super) fn above_two_thirds(mut self) -> Self {
+        self.absolute = Some((2, 3));
+        self
+    }
+}
+
 fn fraction(text: &str) -> Option<(u128, u128)> {
     let (above, below) = text.split_once('/')?;
     Some((above.parse().ok()?, below.parse().ok()?))

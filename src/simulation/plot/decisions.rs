@@ -1,4 +1,4 @@
-//! How much is decided rightly and wrongly, against the share of adversaries, for each policy.
+//! Which proposals pass, against the weight of adversaries, for each policy.
 
 use super::canvas::{Anchor, COLOURS, Canvas, FAINT, Panel, apart};
 use crate::simulation::sweep::Cell;
@@ -6,12 +6,13 @@ use crate::simulation::sweep::Cell;
 /// One line of the figure.
 struct Series {
     name: String,
-    /// Share of adversaries, and shares of rounds decided rightly and wrongly, in percent.
+    /// Share of adversaries, and shares of wanted and of unwanted proposals that passed, in percent.
     points: Vec<(f64, f64, f64)>,
 }
 
-/// The decision rate against the share of adversaries: rounds decided as honest nodes wanted on the
-/// left, otherwise on the right, a line for each policy and network.
+/// The decision rate against the weight of adversaries: proposals that honest nodes wanted and that
+/// passed on the left, those that they did not want and that passed all the same on the right; a line
+/// for each policy and network.
 #[must_use]
 pub fn decisions_svg(cells: &[Cell]) -> String {
     let series = series(cells);
@@ -39,8 +40,8 @@ pub fn decisions_svg(cells: &[Cell]) -> String {
     let rightly = panel(70.0, 400.0);
     let wrongly = panel(460.0, 790.0);
     for (panel, title) in [
-        (rightly, "Rounds decided rightly, %"),
-        (wrongly, "Rounds decided wrongly, %"),
+        (rightly, "Wanted proposals that pass, %"),
+        (wrongly, "Unwanted proposals that pass, %"),
     ] {
         panel.axes(
             &mut canvas,
@@ -76,7 +77,7 @@ fn third(canvas: &mut Canvas, panel: &Panel) {
     let x = panel.x(100.0 / 3.0);
     if x < panel.right {
         canvas.dashed((x, panel.top), (x, panel.bottom), FAINT);
-        canvas.text(x + 5.0, panel.top + 4.0, "1/3", Anchor::Start);
+        canvas.text(x + 6.0, panel.top + 16.0, "1/3", Anchor::Start);
     }
 }
 
@@ -123,11 +124,10 @@ fn series(cells: &[Cell]) -> Vec<Series> {
         if by_latency {
             name.push_str(&format!(", {} ms", cell.latency_ms));
         }
-        let rounds = cell.rounds.max(1) as f64;
         let point = (
             100.0 * cell.byzantine_weight as f64 / cell.total_weight.max(1) as f64,
-            100.0 * cell.rightly as f64 / rounds,
-            100.0 * cell.wrongly as f64 / rounds,
+            100.0 * cell.wanted_passed as f64 / cell.wanted.max(1) as f64,
+            100.0 * cell.unwanted_passed as f64 / cell.unwanted.max(1) as f64,
         );
         match series.iter_mut().find(|one| one.name == name) {
             Some(one) => one.points.push(point),

@@ -134,7 +134,7 @@ fn run_scenario(arguments: &Run, output: &Output) -> Result<Exit, Failure> {
     if let Some(path) = &arguments.html {
         write(path, &page(&scenario, &reports))?;
     }
-    judge(&scenarios, &reports)
+    judge(&scenarios, &reports, output)
 }
 
 fn page(scenario: &Scenario, reports: &[RunReport]) -> String {
@@ -166,11 +166,11 @@ fn reproduce(arguments: &Reproduce, output: &Output) -> Result<Exit, Failure> {
     }
     let report = simulate(&scenario)?;
     output.report(&RunView(&report))?;
-    judge(&[scenario], &[report])
+    judge(&[scenario], &[report], output)
 }
 
 /// Fails where an invariant was broken, with the smallest scenario that still breaks it.
-fn judge(scenarios: &[Scenario], reports: &[RunReport]) -> Result<Exit, Failure> {
+fn judge(scenarios: &[Scenario], reports: &[RunReport], output: &Output) -> Result<Exit, Failure> {
     let mut runs = scenarios.iter().zip(reports);
     let broken = runs.find_map(|(scenario, report)| Some((scenario, report.violation.as_ref()?)));
     let Some((scenario, violation)) = broken else {
@@ -179,9 +179,11 @@ fn judge(scenarios: &[Scenario], reports: &[RunReport]) -> Result<Exit, Failure>
     let smallest = shrink(scenario);
     let text = smallest.to_toml().unwrap_or_else(|error| error);
     let place = violation.node.as_deref().unwrap_or("the whole group");
+    if !output.is_json() {
+        output.text(&format!("# the smallest scenario that shows it\n{text}"))?;
+    }
     let message = format!(
-        "{} is violated under seed {} in step {} at {} ms, at {place}: {}\n\n\
-         # the smallest scenario that shows it\n{text}",
+        "{} is violated under seed {} in step {} at {} ms, at {place}: {}",
         violation.invariant, scenario.seed, violation.step, violation.at_ms, violation.message
     );
     Err(
@@ -242,10 +244,9 @@ mod tests {
     fn a_violation_ends_with_its_own_exit_code_and_a_scenario() {
         let scenario = Scenario::random(22, Signatures::StandIn);
         let mut report = simulate(&scenario).unwrap();
-        let none = judge(
-            std::slice::from_ref(&scenario),
-            std::slice::from_ref(&report),
-        );
+        let output = Output::json_only();
+        let scenarios = [scenario];
+        let none = judge(&scenarios, std::slice::from_ref(&report), &output);
         assert_eq!(none.unwrap(), Exit::Ok);
         report.violation = Some(Violation {
             invariant: Invariant::Agreement,
@@ -254,7 +255,7 @@ mod tests {
             node: None,
             message: "they differ".to_owned(),
         });
-        let failure = judge(std::slice::from_ref(&scenario), &[report]).unwrap_err();
+        let failure = judge(&scenarios, &[report], &output).unwrap_err();
         assert_eq!(failure.exit, Exit::Violation);
         assert_eq!(failure.code, "simulation.violation");
         assert_eq!(failure.details["seed"], 22);

@@ -14,7 +14,9 @@ use crate::cli::output::{Output, Report};
 use crate::cli::style::{Grid as Table, bold, good};
 use crate::governance::weight::Fraction;
 use crate::simulation::plot::{decisions_svg, html, latency_svg};
-use crate::simulation::{Base, Cell, Grid, RunReport, SOMETIMES, Scenario, run_all, sweep};
+use crate::simulation::{
+    Base, Cell, Grid, PolicyChoice, RunReport, SOMETIMES, Scenario, run_all, sweep,
+};
 
 /// What is swept where no scenario is named: twelve nodes, a proposal that honest nodes want and one
 /// that they don't, and adversaries that vote for the opposite.
@@ -40,6 +42,9 @@ pub struct Sweep {
     /// Quorums, in place of the policy's.
     #[arg(long, value_name = "SHARE,…", value_delimiter = ',', value_parser = parse_share)]
     quorum: Vec<Fraction>,
+    /// Approval shares, in place of the policy's.
+    #[arg(long, value_name = "SHARE,…", value_delimiter = ',', value_parser = parse_share)]
+    approval: Vec<Fraction>,
     /// Losses of the network, in percent.
     #[arg(
         long,
@@ -115,7 +120,7 @@ pub fn run(arguments: &Sweep, output: &Output) -> Result<Exit, Failure> {
     };
     scenario.seed = arguments.seed.unwrap_or(scenario.seed);
     scenario.signatures = arguments.signatures.into();
-    let grid = grid(arguments);
+    let grid = grid(arguments, &scenario);
     let bar = progress(output, grid.len());
     let swept = sweep(&scenario, &grid, &|| bar.inc(1))?;
     bar.finish_and_clear();
@@ -143,26 +148,39 @@ pub fn run(arguments: &Sweep, output: &Output) -> Result<Exit, Failure> {
     violated(&swept)
 }
 
-fn grid(arguments: &Sweep) -> Grid {
-    let quorums: Vec<Option<Fraction>> = if arguments.quorum.is_empty() {
-        vec![None]
-    } else {
-        arguments.quorum.iter().copied().map(Some).collect()
-    };
-    let policies = arguments.policy.iter().flat_map(|policy| {
+fn grid(arguments: &Sweep, scenario: &Scenario) -> Grid {
+    let mut policies = Vec::new();
+    for policy in &arguments.policy {
         let base = match policy {
             PolicyName::Default => Base::Default,
             PolicyName::Uniform => Base::Uniform,
         };
-        quorums.iter().map(move |quorum| (base, *quorum))
-    });
+        for quorum in or_none(&arguments.quorum) {
+            for approval in or_none(&arguments.approval) {
+                policies.push(PolicyChoice {
+                    base,
+                    quorum: quorum.or(scenario.policy.quorum),
+                    approval: approval.or(scenario.policy.approval),
+                    ..scenario.policy.clone()
+                });
+            }
+        }
+    }
     Grid {
         byzantine: arguments.byzantine.clone(),
-        policies: policies.collect(),
+        policies,
         loss_percent: arguments.loss.clone(),
         latency_ms: arguments.latency.clone(),
         runs: arguments.runs,
     }
+}
+
+/// The shares to go through; the policy's own where none is named.
+fn or_none(shares: &[Fraction]) -> Vec<Option<Fraction>> {
+    if shares.is_empty() {
+        return vec![None];
+    }
+    shares.iter().copied().map(Some).collect()
 }
 
 /// The distribution of times to a decision, for each network with the fewest adversaries.
@@ -221,7 +239,7 @@ fn random(arguments: &Sweep, runs: u64, output: &Output) -> Result<Exit, Failure
         for report in &reports {
             summary.add(report);
         }
-        judge(&scenarios, &reports)?;
+        judge(&scenarios, &reports, output)?;
     }
     bar.finish_and_clear();
     summary.first_seed = first;
