@@ -32,6 +32,8 @@ use crate::node::NodeError;
 enum Bug {
     /// Evidence is recorded and has no effect: an equivocator's first vote counts.
     CountFirstVote,
+    /// A second vote is refused, and the evidence is thrown away.
+    DropEvidence,
     /// A ballot is good under whatever key it comes with, not the registered one.
     BelieveBallotsKey,
     /// The electorate is whoever is registered when votes are counted.
@@ -151,6 +153,9 @@ impl Engine for Broken {
         let Some(cause) = admit(&self.state, command, &Context { at, verifier })? else {
             return Ok(Vec::new());
         };
+        if self.bug == Bug::DropEvidence && matches!(cause, Event::ByzantineDetected(_)) {
+            return Ok(Vec::new());
+        }
         if self.bug == Bug::CountFirstVote
             && let Event::ByzantineDetected(detected) = &cause
         {
@@ -228,6 +233,12 @@ fn found(bug: Bug) -> Option<(Scenario, Invariant)> {
 fn a_first_vote_that_counts_although_contradicted_is_found() {
     let (_, invariant) = found(Bug::CountFirstVote).expect("the bug is found");
     assert_eq!(invariant, Invariant::Validity);
+}
+
+#[test]
+fn evidence_that_is_thrown_away_is_found() {
+    let (_, invariant) = found(Bug::DropEvidence).expect("the bug is found");
+    assert_eq!(invariant, Invariant::Accountability);
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn a_run_prints_a_table_or_json_and_writes_figures() {
     let figure = std::fs::read_to_string(svg).unwrap();
     assert!(figure.starts_with("<svg"));
     let page = std::fs::read_to_string(page).unwrap();
-    assert!(page.contains("<svg") && page.contains("<table") && !page.contains("http:"));
+    assert!(page.contains("<svg") && page.contains("<table") && !page.contains("src="));
 
     let line = format!("--json simulate run {path} --seed 9 --runs 2");
     let runs = lines(&world.run(&line).ok().stdout);
