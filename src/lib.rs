@@ -19,6 +19,9 @@
 //! | [`state_dir`] | what a user's programs remember | `identity` |
 //! | [`node`] | decide → append → evolve: the one writer | all of the above |
 //!
+//! Behind the feature `simulation` (on by default) rounds of consensus with Byzantine nodes are
+//! simulated over these very layers.
+//!
 //! The first three are pure: no clock, no chance, no files, no threads, no floating-point numbers,
 //! no unordered maps.
 //!
@@ -121,6 +124,8 @@ pub mod identity;
 pub mod ledger;
 pub mod node;
 pub mod replay;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod state_dir;
 #[cfg(test)]
 mod test_support;

@@ -151,6 +151,9 @@ pub enum Command {
     Policy(commands::policy::PolicyCommand),
     /// Write the history in another form.
     Export(commands::export::Export),
+    /// Simulate rounds of consensus with Byzantine nodes.
+    #[command(subcommand, after_long_help = help!("  althing simulate run examples/scenarios/equivocator.toml\n  althing simulate sweep --svg decisions.svg"))]
+    Simulate(commands::simulate::SimulateCommand),
     /// Print a completion script for a shell.
     Completions(commands::completions::Completions),
     /// Print the manual page.

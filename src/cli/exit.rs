@@ -25,6 +25,8 @@ pub enum Exit {
     Mismatch,
     /// An event is not what the rules give.
     Illegal,
+    /// A simulation broke an invariant.
+    Violation,
 }
 
 /// All exit codes with their meaning, as the documentation lists them.
@@ -42,6 +44,7 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
         "a checkpoint or proof does not match (truncation, rollback, split view)",
     ),
     (13, "an illegal event, or replay divergence"),
+    (20, "a simulation violated an invariant"),
 ];
 
 impl Exit {
@@ -57,6 +60,7 @@ impl Exit {
             Self::BadSignature => 11,
             Self::Mismatch => 12,
             Self::Illegal => 13,
+            Self::Violation => 20,
         }
     }
 }
@@ -80,7 +84,8 @@ macro_rules! exit_codes {
  10  chain broken (tampered, corrupt)
  11  a signature does not verify
  12  a checkpoint or proof does not match (truncation, rollback, split view)
- 13  an illegal event, or replay divergence"
+ 13  an illegal event, or replay divergence
+ 20  a simulation violated an invariant"
     };
 }
 pub(super) use exit_codes;
@@ -120,6 +125,7 @@ mod tests {
             Exit::BadSignature,
             Exit::Mismatch,
             Exit::Illegal,
+            Exit::Violation,
         ];
         let codes: Vec<u8> = all.iter().map(|exit| exit.code()).collect();
         let documented: Vec<u8> = EXIT_CODES.iter().map(|(code, _)| *code).collect();

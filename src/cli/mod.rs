@@ -112,6 +112,7 @@ fn run(args: Args, output: &Output) -> Result<Exit, Failure> {
         Command::Diff(diff) => commands::diff::run(&diff, output),
         Command::Policy(policy) => commands::policy::run(&policy, &session, output),
         Command::Export(export) => commands::export::run(&export, &session, output),
+        Command::Simulate(simulate) => commands::simulate::run(&simulate, output),
         Command::Completions(shell) => {
             commands::completions::completions(&shell, &mut Args::command(), output)
         }

@@ -23,6 +23,17 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "simulation",
+        &[
+            "chain",
+            "governance",
+            "identity",
+            "ledger",
+            "node",
+            "replay",
+        ],
+    ),
+    (
         "testing",
         &[
             "chain",

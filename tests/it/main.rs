@@ -42,6 +42,8 @@ mod repair;
 mod replaying;
 mod rules;
 mod scenario;
+#[cfg(feature = "simulation")]
+mod simulation;
 mod snapshot_files;
 mod snapshots;
 mod specification;

@@ -21,6 +21,7 @@ pub mod propose;
 pub mod repair;
 pub mod replay;
 pub mod rotate_key;
+pub mod simulate;
 pub mod snapshot;
 pub mod submit;
 pub mod verify;

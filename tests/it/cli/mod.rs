@@ -26,6 +26,7 @@ mod predictions;
 mod processes;
 mod remembering;
 mod shapes;
+mod simulate;
 mod snapshots;
 mod statements;
 mod terminal;

@@ -1,0 +1,210 @@
+//! Random scenarios: a little of everything, from one seed.
+
+use super::byzantine::Behaviour;
+use super::random::Random;
+use super::scenario::{
+    AdversaryPlan, Base, Crash, Latency, Network, NodeGroup, Opinion, Partition, PolicyChoice,
+    ProposalPlan, Scenario, Trigger,
+};
+use super::signer::Signatures;
+use crate::governance::kind::ProposalKind;
+use crate::governance::time::Seconds;
+use crate::governance::weight::{Fraction, Weight};
+
+impl Scenario {
+    /// The random scenario of a seed: nodes, weights, policy, network, crashes, adversaries and
+    /// proposals all follow from it.
+    #[must_use]
+    pub fn random(seed: u64, signatures: Signatures) -> Self {
+        let mut random = Random::new(seed, "scenario", 0);
+        let rounds = random.between(1, 4);
+        let interval_seconds = *random.choose(&[30, 600, 4000]).unwrap_or(&600);
+        let horizon = rounds * interval_seconds + 600;
+        let nodes = nodes(&mut random);
+        let names: Vec<String> = nodes.iter().map(|node| node.name.clone()).collect();
+        let candidate = nodes.iter().find(|node| node.joins_later);
+        let candidate = candidate.map(|node| node.name.clone());
+        Self {
+            name: format!("random {seed}"),
+            description: String::new(),
+            seed,
+            rounds,
+            interval_seconds,
+            signatures,
+            thinking_min_seconds: 0,
+            thinking_max_seconds: random.between(0, 400),
+            policy: policy(&mut random),
+            network: network(&mut random, &names, horizon),
+            proposals: proposals(&mut random, &names, candidate.as_ref()),
+            crashes: crashes(&mut random, &names, horizon),
+            adversaries: adversaries(&mut random),
+            nodes,
+        }
+    }
+}
+
+fn nodes(random: &mut Random) -> Vec<NodeGroup> {
+    let count = random.between(3, 7);
+    let joins = random.percent(30);
+    let mut nodes = Vec::new();
+    for number in 1..=count {
+        let wrong_clock = random.percent(20);
+        nodes.push(NodeGroup {
+            name: format!("node-{number}"),
+            count: None,
+            weight: Weight::new(random.between(1, 4)).unwrap_or(Weight::ONE),
+            clock_offset_seconds: if wrong_clock {
+                600 - random.below(1200) as i64
+            } else {
+                0
+            },
+            clock_drift_ppm: if wrong_clock {
+                500 - random.below(1000) as i64
+            } else {
+                0
+            },
+            joins_later: joins && number == count,
+        });
+    }
+    nodes
+}
+
+fn policy(random: &mut Random) -> PolicyChoice {
+    let voting = *random.choose(&[120, 900, 86_400]).unwrap_or(&900);
+    PolicyChoice {
+        base: if random.percent(70) {
+            Base::Default
+        } else {
+            Base::Uniform
+        },
+        quorum: random
+            .percent(20)
+            .then(|| Fraction::new(random.between(1, 4), 4))
+            .flatten(),
+        approval: random
+            .percent(20)
+            .then(|| Fraction::new(random.between(1, 4), 4))
+            .flatten(),
+        voting_seconds: Seconds::new(voting),
+        timelock_seconds: random.percent(25).then(|| Seconds::new(300)).flatten(),
+        early_decision: random.percent(25).then_some(false),
+    }
+}
+
+fn network(random: &mut Random, names: &[String], horizon: u64) -> Network {
+    let latency = match random.below(3) {
+        0 => Latency::Constant {
+            ms: random.between(0, 500),
+        },
+        1 => Latency::Uniform {
+            min_ms: 5,
+            max_ms: random.between(5, 20_000),
+        },
+        _ => Latency::HeavyTail {
+            typical_ms: random.between(20, 400),
+            max_ms: 60_000,
+        },
+    };
+    let mut partitions = Vec::new();
+    for _ in 0..random.below(3) {
+        let from_seconds = random.below(horizon);
+        partitions.push(Partition {
+            from_seconds,
+            until_seconds: from_seconds + random.between(1, horizon),
+            isolates: some(random, names),
+        });
+    }
+    Network {
+        latency,
+        loss_percent: *random.choose(&[0, 0, 10, 40]).unwrap_or(&0),
+        duplicate_percent: *random.choose(&[0, 5, 30]).unwrap_or(&0),
+        retransmit_ms: random.between(100, 5000),
+        partitions,
+    }
+}
+
+fn crashes(random: &mut Random, names: &[String], horizon: u64) -> Vec<Crash> {
+    let mut crashes = Vec::new();
+    for _ in 0..random.below(4) {
+        if let Some(node) = random.choose(names).cloned() {
+            crashes.push(Crash {
+                node,
+                at_seconds: random.below(horizon),
+                for_seconds: random.between(1, 2000),
+                torn: random.percent(60),
+            });
+        }
+    }
+    crashes
+}
+
+fn proposals(
+    random: &mut Random,
+    names: &[String],
+    candidate: Option<&String>,
+) -> Vec<ProposalPlan> {
+    let mut plans = Vec::new();
+    for _ in 0..random.between(1, 4) {
+        let (kind, node) = match random.below(10) {
+            0 => (ProposalKind::EmergencyFreeze, None),
+            1 => (ProposalKind::LiftFreeze, None),
+            2 => (ProposalKind::RevokeModel, None),
+            3 => (ProposalKind::AuthorizeAgent, None),
+            4 | 5 => (ProposalKind::RemoveNode, random.choose(names).cloned()),
+            6 if candidate.is_some() => (ProposalKind::AddNode, candidate.cloned()),
+            _ => (ProposalKind::AuthorizeModel, None),
+        };
+        let (approve, reject, abstain) = *random
+            .choose(&[
+                (100, 0, 0),
+                (0, 100, 0),
+                (0, 0, 100),
+                (60, 20, 10),
+                (30, 30, 20),
+            ])
+            .unwrap_or(&(100, 0, 0));
+        let shared = random.percent(40) && node.is_none();
+        plans.push(ProposalPlan {
+            kind,
+            node,
+            subject: shared.then(|| "urn:model:shared".to_owned()),
+            proposer: None,
+            honest: Opinion {
+                approve,
+                reject,
+                abstain,
+            },
+        });
+    }
+    plans
+}
+
+fn adversaries(random: &mut Random) -> Vec<AdversaryPlan> {
+    let mut plans = Vec::new();
+    let share = *random
+        .choose(&[(1, 4), (1, 3), (1, 3), (1, 2), (3, 4)])
+        .unwrap_or(&(1, 3));
+    for _ in 0..random.below(5) {
+        let behaviour = *random
+            .choose(&Behaviour::ALL)
+            .unwrap_or(&Behaviour::Equivocator);
+        let trigger = match random.below(4) {
+            0 => Trigger::Percent(random.between(10, 90)),
+            1 => Trigger::Rounds(vec![random.between(1, 3)]),
+            _ => Trigger::Always,
+        };
+        let share = Fraction::new(share.0, share.1).filter(|_| !behaviour.is_outside());
+        plans.push(AdversaryPlan {
+            behaviour,
+            nodes: Vec::new(),
+            share,
+            trigger,
+        });
+    }
+    plans
+}
+
+fn some(random: &mut Random, names: &[String]) -> Vec<String> {
+    let chosen = names.iter().filter(|_| random.percent(40));
+    chosen.cloned().collect()
+}
