@@ -8,11 +8,13 @@
 //! pass over leaves that never have to be in memory together.
 
 mod proof;
+mod whole;
 
 use sha2::{Digest as _, Sha256};
 
 use super::digest::Digest;
 
+pub use whole::WholeTree;
 pub use proof::{
     ConsistencyProof, ConsistencyProver, InclusionProof, InclusionProver, ProofError, Side,
 };

@@ -1,0 +1,1 @@
+//! Every change of a receipt is noticed, by name.
