@@ -153,10 +153,7 @@ impl Receipt {
     }
 }
 
-fn check_limits(
-    entries: &[ReceiptEntry],
-    live: Option<&LivePath>,
-) -> Result<(), MalformedReceipt> {
+fn check_limits(entries: &[ReceiptEntry], live: Option<&LivePath>) -> Result<(), MalformedReceipt> {
     let too_large = |expected| Err(MalformedReceipt::TooLarge { expected });
     if entries.len() > MAX_ENTRIES {
         return too_large("at most 100,000 entries");

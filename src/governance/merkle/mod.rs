@@ -14,10 +14,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::digest::Digest;
 
-pub use whole::WholeTree;
 pub use proof::{
     ConsistencyProof, ConsistencyProver, InclusionProof, InclusionProver, ProofError, Side,
 };
+pub use whole::WholeTree;
 
 /// The most leaves that a tree may have: as large as any integer that JSON carries exactly.
 pub const MAX_SIZE: u64 = super::MAX_INTEGER;

@@ -31,9 +31,7 @@ impl WholeTree {
     /// How many leaves there are.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.levels
-            .first()
-            .map_or(0, |leaves| leaves.len() as u64)
+        self.levels.first().map_or(0, |leaves| leaves.len() as u64)
     }
 
     /// The size and the root.

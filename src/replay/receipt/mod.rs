@@ -12,6 +12,7 @@ use crate::chain::checkpoint::Endorsement;
 use crate::chain::line::{Line, stated_hash_differs};
 use crate::chain::merkle::{InclusionProof, LeafHash, TreeRoot};
 use crate::chain::receipt::Receipt;
+use crate::governance::digest::Digest;
 use crate::governance::event::{CheckpointRecorded, Event, Recorded};
 use crate::governance::id::GrantId;
 use crate::governance::key::SignatureVerifier;
@@ -106,15 +107,32 @@ impl Receipt {
         trust: &Trust,
         verifier: &dyn SignatureVerifier,
     ) -> Result<Verdict, ReceiptError> {
-        let mut replay = EntryReplay::new(self, verifier);
-        for (number, entry) in self.entries.iter().enumerate() {
-            let number = number + 1;
-            let line = read(number, &entry.line)?;
-            replay.check_order(number, line.seq)?;
-            check_inclusion(&line, &entry.path, &self.checkpoint.head().tree)?;
-            replay.take(&line)?;
+        let lines = self.lines()?;
+        let mut replay = EntryReplay::new(self.grant, verifier);
+        for line in &lines {
+            replay.take(line)?;
         }
         replay.finish()?.verdict(self, trust, verifier)
+    }
+
+    /// The receipt's lines, each with its own hash, in order, and in the checkpoint's tree.
+    fn lines(&self) -> Result<Vec<Line<'_>>, ReceiptError> {
+        let mut lines = Vec::with_capacity(self.entries.len());
+        let mut previous = 0;
+        for (entry, number) in self.entries.iter().zip(1..) {
+            let line = read(number, &entry.line)?;
+            if line.seq <= previous {
+                return Err(ReceiptError::Order {
+                    number,
+                    previous,
+                    found: line.seq,
+                });
+            }
+            check_inclusion(&line, &entry.path, &self.checkpoint.head().tree)?;
+            previous = line.seq;
+            lines.push(line);
+        }
+        Ok(lines)
     }
 }
 
@@ -130,11 +148,7 @@ fn read(number: usize, line: &str) -> Result<Line<'_>, ReceiptError> {
     Line::decode(line.as_bytes()).map_err(|error| ReceiptError::Line { number, error })
 }
 
-fn check_inclusion(
-    line: &Line<'_>,
-    path: &[crate::governance::digest::Digest],
-    tree: &TreeRoot,
-) -> Result<(), ReceiptError> {
+fn check_inclusion(line: &Line<'_>, path: &[Digest], tree: &TreeRoot) -> Result<(), ReceiptError> {
     let seq = line.seq;
     let proof = seq
         .checked_sub(1)
@@ -148,7 +162,7 @@ fn check_inclusion(
 
 /// The entries of a receipt in the course of being replayed.
 struct EntryReplay<'a> {
-    receipt: &'a Receipt,
+    grant: GrantId,
     verifier: &'a dyn SignatureVerifier,
     last: u64,
     founding: Vec<Recorded>,
@@ -177,9 +191,9 @@ struct Record {
 }
 
 impl<'a> EntryReplay<'a> {
-    fn new(receipt: &'a Receipt, verifier: &'a dyn SignatureVerifier) -> Self {
+    fn new(grant: GrantId, verifier: &'a dyn SignatureVerifier) -> Self {
         Self {
-            receipt,
+            grant,
             verifier,
             last: 0,
             founding: Vec::new(),
@@ -187,20 +201,9 @@ impl<'a> EntryReplay<'a> {
         }
     }
 
-    fn check_order(&mut self, number: usize, seq: u64) -> Result<(), ReceiptError> {
-        let previous = std::mem::replace(&mut self.last, seq);
-        if seq <= previous {
-            return Err(ReceiptError::Order {
-                number,
-                previous,
-                found: seq,
-            });
-        }
-        Ok(())
-    }
-
     fn take(&mut self, line: &Line<'_>) -> Result<(), ReceiptError> {
         let seq = line.seq;
+        self.last = seq;
         let event = Event::decode(line.operation, line.data)
             .map_err(|error| ReceiptError::Event { seq, error })?;
         let recorded = Recorded {
@@ -227,7 +230,7 @@ impl<'a> EntryReplay<'a> {
                 if line.batch.index > 1 {
                     return Err(illegal(Rejection::CheckpointPlace.into()));
                 }
-                governed.record(self.receipt.grant, &recorded, *claimed)
+                governed.record(self.grant, &recorded, *claimed)
             }
             // What no decision depends on has no place here.
             Event::PredictionRecorded(_) | Event::RecoveryRecorded(_) => {
@@ -235,7 +238,7 @@ impl<'a> EntryReplay<'a> {
             }
             event => {
                 if let Event::AuthorizationGranted(granted) = event
-                    && granted.grant_id == self.receipt.grant
+                    && granted.grant_id == self.grant
                 {
                     governed.granted = Some(line.data.to_owned());
                 }
@@ -330,9 +333,7 @@ impl Governed {
             return Err(ReceiptError::NoGrant { grant });
         }
         let liveness = self.liveness(receipt)?;
-        let endorsement = receipt
-            .checkpoint
-            .endorsement(state.registry(), verifier)?;
+        let endorsement = receipt.checkpoint.endorsement(state.registry(), verifier)?;
         // Who counts under a checkpoint is who was registered at its last entry.
         let record_is_last = |record: &Record| record.seq == head.tree.size;
         let registry_proven = self.record.as_ref().is_some_and(record_is_last);

@@ -186,26 +186,30 @@ impl Weighing<'_> {
                 found,
             });
         }
-        let founders = self.checkpoint.endorsement(self.founders, self.verifier)?;
-        let (signed, total) = weights(&founders);
-        if founders.is_believed() {
-            return Ok(Basis::Founders { signed, total });
+        // Who sits in the group now speaks for it; where that is not shown, those who founded it.
+        let (signed, total) = weights(self.endorsement);
+        if self.registry_proven && self.endorsement.is_believed() {
+            return Ok(Basis::Registry { signed, total });
         }
-        if !self.registry_proven {
-            return Err(ReceiptError::RegistryUnproven {
-                founders_signed: signed,
-                founders_total: total,
+        let founders = self.checkpoint.endorsement(self.founders, self.verifier)?;
+        let (founders_signed, founders_total) = weights(&founders);
+        if founders.is_believed() {
+            return Ok(Basis::Founders {
+                signed: founders_signed,
+                total: founders_total,
             });
         }
-        let (signed, total) = weights(self.endorsement);
-        if !self.endorsement.is_believed() {
+        if self.registry_proven {
             return Err(ReceiptError::TooFewSignatures {
                 whose: "active",
                 signed,
                 total,
             });
         }
-        Ok(Basis::Registry { signed, total })
+        Err(ReceiptError::RegistryUnproven {
+            founders_signed,
+            founders_total,
+        })
     }
 
     fn by_policy(&self, policy: &TrustPolicy) -> Result<Basis, ReceiptError> {
@@ -257,11 +261,7 @@ impl Weighing<'_> {
     }
 }
 
-fn exceeds_two_thirds(
-    whose: &'static str,
-    signed: u128,
-    total: u128,
-) -> Result<(), ReceiptError> {
+fn exceeds_two_thirds(whose: &'static str, signed: u128, total: u128) -> Result<(), ReceiptError> {
     if signed * 3 > total * 2 {
         return Ok(());
     }

@@ -1,10 +1,13 @@
 //! After any history, what a receipt leads to is what the whole ledger leads to.
 
 use althing::chain::receipt::Receipt;
+use althing::governance::policy::Policy;
 use althing::governance::state::State;
 use althing::governance::state::authorization::GrantStatus;
 use althing::replay::receipt::{Basis, Liveness, Verdict};
-use althing::testing::{Played, StandInVerifier, strategies};
+use althing::testing::{History, Matter, Played, StandInVerifier, Step, strategies};
+use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -35,7 +38,10 @@ fn check(played: &mut Played) -> usize {
         let state = &verdict.state;
         assert_eq!(state.registry_projection(), full.registry_projection());
         assert_eq!(state.policy(), full.policy());
-        assert_eq!(state.authorizations().freezes(), full.authorizations().freezes());
+        assert_eq!(
+            state.authorizations().freezes(),
+            full.authorizations().freezes()
+        );
         assert_eq!(state.authorizations().get(grant), Some(given));
         let lineage = |state: &State| {
             let grants = state.authorizations();
@@ -64,12 +70,49 @@ fn check(played: &mut Played) -> usize {
     seen
 }
 
+/// Histories in which much is decided: agreements of all kinds among whatever else happens.
+fn busy(most: usize) -> impl Strategy<Value = History> {
+    let small = || 0..3_usize;
+    let matter = prop_oneof![
+        3 => (small(), any::<bool>(), option::of(0..4_000_u64)).prop_map(|(model, in_prod, seconds)| {
+            Matter::AuthorizeModel { model, in_prod, seconds }
+        }),
+        3 => small().prop_map(|agent| Matter::AuthorizeAgent { agent }),
+        3 => (small(), small()).prop_map(|(from, to)| Matter::Delegate { from, to }),
+        1 => (small(), any::<bool>())
+            .prop_map(|(model, newest)| Matter::RevokeModel { model, newest }),
+        1 => small().prop_map(|agent| Matter::RevokeAgent { agent }),
+        1 => small().prop_map(|agent| Matter::RevokeDelegation { agent }),
+        1 => (1..4_u64).prop_map(|weight| Matter::AddNode { weight }),
+        1 => small().prop_map(|node| Matter::RemoveNode { node }),
+        1 => (option::of(small()), 1..4_000_u64)
+            .prop_map(|(model, seconds)| Matter::Freeze { model, seconds }),
+        1 => small().prop_map(|freeze| Matter::LiftFreeze { freeze }),
+        2 => small().prop_map(|node| Matter::Reinstate { node }),
+        1 => small().prop_map(|node| Matter::ReplaceKey { node }),
+        1 => strategies::policies().prop_map(|policy| Matter::UpdatePolicy(Box::new(policy))),
+    ];
+    let agreements = vec((0..4_usize, matter), 1..=most);
+    (strategies::histories(most), agreements, any::<bool>()).prop_map(
+        |(mut history, agreements, default)| {
+            if default {
+                history.policy = Policy::default();
+            }
+            for (at, (by, matter)) in agreements.into_iter().enumerate() {
+                let place = (2 * at).min(history.steps.len());
+                history.steps.insert(place, Step::Agree { by, matter });
+            }
+            history
+        },
+    )
+}
+
 proptest! {
-    #![proptest_config(crate::config(96))]
+    #![proptest_config(crate::config(40))]
 
     #[test]
     fn the_receipt_of_every_grant_leads_to_what_the_ledger_leads_to(
-        history in strategies::histories(30),
+        history in busy(12),
     ) {
         check(&mut history.play());
     }
@@ -85,7 +128,7 @@ fn the_receipts_of_many_long_histories() {
     let mut runner = TestRunner::deterministic();
     let (mut receipts, mut entries) = (0, 0);
     for _ in 0..runs {
-        let tree = strategies::histories(80).new_tree(&mut runner).unwrap();
+        let tree = busy(40).new_tree(&mut runner).unwrap();
         let mut played = tree.current().play();
         receipts += check(&mut played);
         entries += played.assembly.state().entries();
