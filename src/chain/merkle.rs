@@ -4,5 +4,5 @@
 
 pub use crate::governance::merkle::{
     ConsistencyProof, ConsistencyProver, InclusionProof, InclusionProver, LeafHash, MAX_SIZE,
-    MerkleAccumulator, ProofError, Side, TreeRoot, node_hash,
+    MerkleAccumulator, ProofError, Side, TreeRoot, WholeTree, node_hash,
 };

@@ -10,5 +10,6 @@ pub mod lines;
 pub mod merkle;
 pub mod note;
 pub mod place;
+pub mod receipt;
 pub mod signing_request;
 pub mod verify;

@@ -137,6 +137,9 @@ pub enum Command {
     /// Sign how far the ledger has grown, and hold it to that.
     #[command(subcommand, after_long_help = help!("  althing checkpoint create --as clinic -o checkpoint.txt\n  althing checkpoint sign checkpoint.txt --as university\n  althing checkpoint verify checkpoint.txt"))]
     Checkpoint(commands::checkpoint::CheckpointCommand),
+    /// Show to others, who have no ledger, that a grant was decided.
+    #[command(subcommand, after_long_help = help!("  althing receipt create GRANT --as clinic --as university -o receipt.json\n  althing receipt verify receipt.json --origin HASH"))]
+    Receipt(commands::receipt::ReceiptCommand),
     /// Save what is intact of a damaged ledger, in another place.
     Repair(commands::repair::Repair),
     /// Rebuild the state from the history.

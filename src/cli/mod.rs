@@ -103,6 +103,7 @@ fn run(args: Args, output: &Output) -> Result<Exit, Failure> {
             commands::authorization::run(&authorization, &session, output)
         }
         Command::Checkpoint(checkpoint) => commands::checkpoint::run(&checkpoint, &session, output),
+        Command::Receipt(receipt) => commands::receipt::run(&receipt, &session, output),
         Command::Predict(predict) => commands::predict::run(&predict, &session, output),
         Command::Log(log) => commands::log::run(&log, &session, output),
         Command::Verify(verify) => commands::verify::run(&verify, &session, output),

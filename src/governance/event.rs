@@ -560,7 +560,7 @@ pub struct PredictionRecorded {
     pub verdict: PredictionVerdict,
 }
 
-/// Content of `checkpoint_recorded`: what the entry before it led to, in two hashes.
+/// Content of `checkpoint_recorded`: what the entries before it led to, in hashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CheckpointRecorded {
@@ -568,6 +568,8 @@ pub struct CheckpointRecorded {
     pub grants_root: Digest,
     /// How many grants are live.
     pub live_grants: u64,
+    /// The hash of the registry before this entry: who votes, with which keys, under which policy.
+    pub registry_hash: Digest,
     /// The hash of the state before this entry.
     pub state_hash: Digest,
 }

@@ -373,6 +373,14 @@ rejections! {
         found: Digest,
     } = "checkpoint.state-hash", Rules,
         "the state before this entry has the hash {expected}, not {found}", hint None;
+    /// The history leads to another registry.
+    CheckpointRegistryHash {
+        /// The hash of the registry.
+        expected: Digest,
+        /// The hash claimed.
+        found: Digest,
+    } = "checkpoint.registry-hash", Rules,
+        "the registry before this entry has the hash {expected}, not {found}", hint None;
     /// Other grants are live.
     CheckpointGrantsRoot {
         /// The root over the live grants.

@@ -8,6 +8,7 @@ mod catch_up;
 pub mod counterfactual;
 pub mod divergence;
 mod error;
+pub mod receipt;
 mod signatures;
 pub mod snapshot;
 pub mod state_differences;

@@ -83,8 +83,29 @@ fn expected(assembly: &Assembly) -> CheckpointRecorded {
     CheckpointRecorded {
         grants_root: naive(&leaves),
         live_grants: live.len() as u64,
+        registry_hash: registry_hash(state),
         state_hash: state.hash(),
     }
+}
+
+/// The registry hash, from the projection of the whole state.
+fn registry_hash(state: &State) -> Digest {
+    let whole: Value = serde_json::from_str(&state.projection()).unwrap();
+    let mut nodes = whole["nodes"].clone();
+    for node in nodes["registered"].as_array_mut().unwrap() {
+        node.as_object_mut().unwrap().remove("votes").unwrap();
+    }
+    let registry = json!({
+        "epoch": whole["epoch"],
+        "evidence": whole["evidence"],
+        "ledger": whole["ledger"]["id"],
+        "nodes": nodes,
+        "policy": whole["policy"],
+        "projection": 1,
+    });
+    let text = serde_json_canonicalizer::to_string(&registry).unwrap();
+    assert_eq!(state.registry_projection(), text);
+    Digest::of(text.as_bytes())
 }
 
 fn record(assembly: &mut Assembly) -> CheckpointRecorded {
@@ -181,6 +202,13 @@ fn a_checkpoint_that_claims_something_else_is_refused_by_name() {
                 ..right
             },
             "checkpoint.state-hash",
+        ),
+        (
+            CheckpointRecorded {
+                registry_hash: wrong,
+                ..right
+            },
+            "checkpoint.registry-hash",
         ),
         (
             CheckpointRecorded {

@@ -37,6 +37,7 @@ mod node;
 mod order;
 mod policy_lint;
 mod provenance;
+mod receipts;
 mod refusals;
 mod repair;
 mod replaying;

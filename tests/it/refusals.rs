@@ -511,6 +511,7 @@ const CASES: &[Case] = &[
         Attempt::Together(Box::new(four()), vec![again.clone(), again])
     }, "checkpoint.place"),
     (|| checkpointing(|claim| claim.state_hash = Digest::ZERO), "checkpoint.state-hash"),
+    (|| checkpointing(|claim| claim.registry_hash = Digest::ZERO), "checkpoint.registry-hash"),
     (|| checkpointing(|claim| claim.grants_root = Digest::ZERO), "checkpoint.grants-root"),
     (|| checkpointing(|claim| claim.live_grants += 1), "checkpoint.grants-root"),
     (|| proposing(four(), 0, actions::revoke_grant("triage", nowhere())), "grant.unknown"),

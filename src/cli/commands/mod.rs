@@ -18,6 +18,7 @@ pub mod policy;
 pub mod predict;
 pub mod proposal;
 pub mod propose;
+pub mod receipt;
 pub mod repair;
 pub mod replay;
 pub mod rotate_key;

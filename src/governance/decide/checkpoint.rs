@@ -16,6 +16,7 @@ pub(super) fn record(
     let computed = CheckpointRecorded {
         grants_root: grants.root,
         live_grants: grants.size,
+        registry_hash: state.registry_hash(),
         state_hash: state.hash(),
     };
     if let Some(claimed) = claimed {
@@ -29,6 +30,12 @@ fn check(claimed: &CheckpointRecorded, computed: &CheckpointRecorded) -> Result<
         return Err(Rejection::CheckpointStateHash {
             expected: computed.state_hash,
             found: claimed.state_hash,
+        });
+    }
+    if claimed.registry_hash != computed.registry_hash {
+        return Err(Rejection::CheckpointRegistryHash {
+            expected: computed.registry_hash,
+            found: claimed.registry_hash,
         });
     }
     let grants = |it: &CheckpointRecorded| (it.grants_root, it.live_grants);

@@ -8,6 +8,7 @@
 //! pass over leaves that never have to be in memory together.
 
 mod proof;
+mod whole;
 
 use sha2::{Digest as _, Sha256};
 
@@ -16,6 +17,7 @@ use super::digest::Digest;
 pub use proof::{
     ConsistencyProof, ConsistencyProver, InclusionProof, InclusionProver, ProofError, Side,
 };
+pub use whole::WholeTree;
 
 /// The most leaves that a tree may have: as large as any integer that JSON carries exactly.
 pub const MAX_SIZE: u64 = super::MAX_INTEGER;

@@ -32,6 +32,33 @@ impl State {
         serde_json_canonicalizer::to_string(&self.project()).unwrap_or_default()
     }
 
+    /// The hash of the registry: SHA-256 over the canonical JSON of who votes, with which keys and
+    /// under which policy, and of all evidence. Whoever knows every change of these, and nothing
+    /// else of the history, comes to the same hash.
+    #[must_use]
+    pub fn registry_hash(&self) -> Digest {
+        Digest::of(self.registry_projection().as_bytes())
+    }
+
+    /// The canonical JSON (RFC 8785) that the registry hash is computed over.
+    #[must_use]
+    pub fn registry_projection(&self) -> String {
+        let mut nodes = self.project_nodes();
+        // Which ballots a node has cast takes the whole history to know.
+        for node in nodes["registered"].as_array_mut().into_iter().flatten() {
+            node.as_object_mut().map(|members| members.remove("votes"));
+        }
+        let projected = json!({
+            "epoch": self.epoch,
+            "evidence": self.project_evidence(),
+            "ledger": self.identity.ledger,
+            "nodes": nodes,
+            "policy": self.policy(),
+            "projection": PROJECTION_VERSION,
+        });
+        serde_json_canonicalizer::to_string(&projected).unwrap_or_default()
+    }
+
     fn project(&self) -> Value {
         json!({
             "authorizations": self.project_authorizations(),

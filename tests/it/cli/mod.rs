@@ -24,6 +24,7 @@ mod keys;
 mod lifecycle;
 mod predictions;
 mod processes;
+mod receipts;
 mod remembering;
 mod shapes;
 mod simulate;

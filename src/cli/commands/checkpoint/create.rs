@@ -81,12 +81,51 @@ impl Report for CreateReport {
 
 /// Runs `althing checkpoint create`.
 pub(super) fn run(create: &Create, session: &Session, output: &Output) -> Result<Exit, Failure> {
+    let (signed, reader) = signed(&create.signers, !create.no_record, session)?;
+    let Signed {
+        checkpoint,
+        recorded,
+        signers,
+    } = signed;
+    let of = Of::from(checkpoint.head());
+    let text = match create.old {
+        None => checkpoint.to_string(),
+        Some(old) => request(checkpoint, old, &reader)?,
+    };
+    let to_stdout = create.out.as_os_str() == "-";
+    if !to_stdout {
+        statement_file::write_text(&create.out, &text, output)?;
+    }
+    output.report(&CreateReport {
+        of,
+        recorded: recorded.map(|(recorded, _)| recorded),
+        entries: recorded.map(|(_, seq)| seq).into_iter().collect(),
+        signers,
+        checkpoint: to_stdout.then_some(text),
+    })?;
+    Ok(Exit::Ok)
+}
+
+/// A checkpoint over the whole ledger with the signatures of keys at hand.
+pub struct Signed {
+    /// The checkpoint.
+    pub checkpoint: Checkpoint,
+    recorded: Recorded,
+    signers: Vec<NodeId>,
+}
+
+/// Writes and signs a checkpoint over all that is there, after the state was recorded if it is to be.
+pub fn signed(
+    names: &[String],
+    record: bool,
+    session: &Session,
+) -> Result<(Signed, LedgerReader), Failure> {
     // Keys come first: a passphrase that is not there must not leave an entry behind.
-    let names = create.signers.iter();
     let mut signers = names
+        .iter()
         .map(|name| session.signer(name))
         .collect::<Result<Vec<_>, Failure>>()?;
-    let (head, state, recorded) = head(!create.no_record, session, &signers)?;
+    let (head, state, recorded) = head(record, session, &signers)?;
     let reader = session.open_intact_reader()?;
     let mut checkpoint = Checkpoint::unsigned(head)?;
     let mut signed_by = Vec::new();
@@ -97,22 +136,12 @@ pub(super) fn run(create: &Create, session: &Session, output: &Output) -> Result
         checkpoint.sign(&cosignature, signer.key.public_key())?;
         signed_by.push(node);
     }
-    let text = match create.old {
-        None => checkpoint.to_string(),
-        Some(old) => request(checkpoint, old, &reader)?,
-    };
-    let to_stdout = create.out.as_os_str() == "-";
-    if !to_stdout {
-        statement_file::write_text(&create.out, &text, output)?;
-    }
-    output.report(&CreateReport {
-        of: Of::from(&head),
-        recorded: recorded.map(|(recorded, _)| recorded),
-        entries: recorded.map(|(_, seq)| seq).into_iter().collect(),
+    let signed = Signed {
+        checkpoint,
+        recorded,
         signers: signed_by,
-        checkpoint: to_stdout.then_some(text),
-    })?;
-    Ok(Exit::Ok)
+    };
+    Ok((signed, reader))
 }
 
 type Recorded = Option<(CheckpointRecorded, u64)>;

@@ -1,6 +1,6 @@
 //! `althing checkpoint`: sign how far the ledger has grown, and hold it to that.
 
-mod create;
+pub mod create;
 mod show;
 mod sign;
 mod verify;
