@@ -1,35 +1,38 @@
 //! The simulator: one queue of happenings, one thread, one clock.
 
+mod adversaries;
+mod failures;
+mod founding;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::Broken;
-use super::agent::Task;
-use super::byzantine::{Acting, Actor, Behaviour, Deed, Occasion, What, forge_consequences, react};
-use super::checker::{Checker, Fault, Invariant};
-use super::clock::{Clock, instant};
-use super::engine::{Engine, Workshop, ledger_of};
-use super::network::{Network, SEQUENCER};
-use super::random::Random;
-use super::replica::Replica;
-use super::report::{TimelinePoint, Violation};
-use super::rounds::Round;
-use super::scenario::{Member, Opinion, Scenario};
-use super::signer::Signer;
 use crate::governance::ballot::Ballot;
 use crate::governance::command::Command;
 use crate::governance::event::{Event, Recorded};
-use crate::governance::founding::{Founder, Founding};
-use crate::governance::genesis::Genesis;
 use crate::governance::id::{NodeId, ProposalId};
 use crate::governance::key::SignatureVerifier;
-use crate::governance::state::State;
-use crate::governance::statement::{Signed, Statement};
-use crate::node::{Node, NodeError};
+use crate::governance::statement::Signed;
+use crate::node::NodeError;
+use crate::simulation::Broken;
+use crate::simulation::agent::Task;
+use crate::simulation::byzantine::{Actor, Behaviour};
+use crate::simulation::checker::{Checker, Fault, Invariant};
+use crate::simulation::clock::{Clock, instant};
+use crate::simulation::engine::{Engine, Workshop};
+use crate::simulation::network::{Network, SEQUENCER};
+use crate::simulation::random::Random;
+use crate::simulation::replica::Replica;
+use crate::simulation::report::{TimelinePoint, Violation};
+use crate::simulation::rounds::Round;
+use crate::simulation::scenario::{Member, Opinion, Scenario};
+use crate::simulation::signer::Signer;
+use adversaries::{Cue, actors};
+use founding::genesis;
 
 /// Who said something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(in crate::simulation) enum Origin {
     /// An honest node, or a Byzantine one that voted like one.
     Honest,
     /// An adversary.
@@ -37,14 +40,14 @@ pub(super) enum Origin {
 }
 
 /// A command with its place in the order.
-pub(super) struct Ordered {
+pub(in crate::simulation) struct Ordered {
     at: u64,
     command: Arc<Command>,
     origin: Origin,
 }
 
 /// Something that happens at some time.
-pub(super) enum Happening {
+pub(in crate::simulation) enum Happening {
     /// A round begins.
     Round(u64),
     /// A command reaches the sequencer.
@@ -61,60 +64,40 @@ pub(super) enum Happening {
     Restart(usize),
 }
 
-/// What adversaries are told of; what they see of it depends on the replica that they watch.
-#[derive(Clone, Copy)]
-enum Cue<'e> {
-    Round,
-    Opened(ProposalId),
-    Voted(&'e Signed<Ballot>),
-    Down(usize),
-}
-
-impl<'e> Cue<'e> {
-    fn occasion(self, state: &'e State) -> Option<Occasion<'e>> {
-        Some(match self {
-            Self::Round => Occasion::Round,
-            Self::Opened(proposal) => Occasion::Opened(state.proposals().get(proposal)?),
-            Self::Voted(ballot) => Occasion::Voted(ballot),
-            Self::Down(place) => Occasion::Down(place),
-        })
-    }
-}
-
 /// A run under way.
-pub(super) struct World<'s> {
-    pub(super) scenario: &'s Scenario,
-    pub(super) seed: u64,
-    pub(super) workshop: &'s dyn Workshop,
-    pub(super) verifier: Box<dyn SignatureVerifier + Send + Sync>,
-    pub(super) members: Vec<Member>,
-    pub(super) now: u64,
-    pub(super) steps: u64,
+pub(in crate::simulation) struct World<'s> {
+    pub(in crate::simulation) scenario: &'s Scenario,
+    pub(in crate::simulation) seed: u64,
+    pub(in crate::simulation) workshop: &'s dyn Workshop,
+    pub(in crate::simulation) verifier: Box<dyn SignatureVerifier + Send + Sync>,
+    pub(in crate::simulation) members: Vec<Member>,
+    pub(in crate::simulation) now: u64,
+    pub(in crate::simulation) steps: u64,
     queue: BTreeMap<(u64, u64), Happening>,
     scheduled: u64,
-    pub(super) order: Vec<Ordered>,
+    pub(in crate::simulation) order: Vec<Ordered>,
     /// What became of each ordered command at the first honest replica that applied it.
     judged: usize,
-    pub(super) replicas: Vec<Replica>,
+    pub(in crate::simulation) replicas: Vec<Replica>,
     founding: Vec<u8>,
-    pub(super) actors: Vec<Actor>,
-    pub(super) round: u64,
-    pub(super) rounds: Vec<Round>,
+    pub(in crate::simulation) actors: Vec<Actor>,
+    pub(in crate::simulation) round: u64,
+    pub(in crate::simulation) rounds: Vec<Round>,
     /// The rounds of honest proposals, and what honest nodes think of them.
-    pub(super) opinions: BTreeMap<ProposalId, (u64, Opinion)>,
-    pub(super) network: Network,
-    pub(super) checker: Checker,
+    pub(in crate::simulation) opinions: BTreeMap<ProposalId, (u64, Opinion)>,
+    pub(in crate::simulation) network: Network,
+    pub(in crate::simulation) checker: Checker,
     faults: Random,
-    pub(super) ids: Random,
+    pub(in crate::simulation) ids: Random,
     overheard: Vec<Arc<Signed<Ballot>>>,
-    pub(super) elsewhere: Vec<Arc<Signed<Ballot>>>,
-    pub(super) honest: Vec<(usize, NodeId)>,
-    pub(super) refusals: BTreeMap<String, u64>,
-    pub(super) adversaries: BTreeMap<Behaviour, BTreeMap<String, u64>>,
-    pub(super) met: BTreeMap<String, u64>,
-    pub(super) timeline: Vec<TimelinePoint>,
-    pub(super) restarts: u64,
-    pub(super) torn_tails: u64,
+    pub(in crate::simulation) elsewhere: Vec<Arc<Signed<Ballot>>>,
+    pub(in crate::simulation) honest: Vec<(usize, NodeId)>,
+    pub(in crate::simulation) refusals: BTreeMap<String, u64>,
+    pub(in crate::simulation) adversaries: BTreeMap<Behaviour, BTreeMap<String, u64>>,
+    pub(in crate::simulation) met: BTreeMap<String, u64>,
+    pub(in crate::simulation) timeline: Vec<TimelinePoint>,
+    pub(in crate::simulation) restarts: u64,
+    pub(in crate::simulation) torn_tails: u64,
     fault: Option<(Fault, Option<usize>)>,
 }
 
@@ -125,7 +108,7 @@ const MOST_STEPS: u64 = 1_000_000;
 const OVERHEARD: usize = 64;
 
 impl<'s> World<'s> {
-    pub(super) fn new(
+    pub(in crate::simulation) fn new(
         scenario: &'s Scenario,
         workshop: &'s dyn Workshop,
         replays: bool,
@@ -225,13 +208,13 @@ impl<'s> World<'s> {
         }
     }
 
-    pub(super) fn schedule(&mut self, at: u64, happening: Happening) {
+    pub(in crate::simulation) fn schedule(&mut self, at: u64, happening: Happening) {
         self.scheduled += 1;
         self.queue.insert((at, self.scheduled), happening);
     }
 
     /// Runs until nothing is left to happen, or the checker objects.
-    pub(super) fn run(&mut self) -> Result<Option<Violation>, Broken> {
+    pub(in crate::simulation) fn run(&mut self) -> Result<Option<Violation>, Broken> {
         while let Some(((at, _), happening)) = self.queue.pop_first() {
             self.now = self.now.max(at);
             self.steps += 1;
@@ -286,7 +269,7 @@ impl<'s> World<'s> {
     }
 
     /// Sends a command to the sequencer.
-    pub(super) fn say(&mut self, place: usize, origin: Origin, command: Command) {
+    pub(in crate::simulation) fn say(&mut self, place: usize, origin: Origin, command: Command) {
         let command = Arc::new(command);
         for at in self.network.send(self.now, place, SEQUENCER) {
             self.schedule(at, Happening::Arrival(origin, Arc::clone(&command)));
@@ -401,7 +384,7 @@ impl<'s> World<'s> {
     }
 
     /// Notes that something happened that should happen in some runs.
-    pub(super) fn meet(&mut self, what: &str) {
+    pub(in crate::simulation) fn meet(&mut self, what: &str) {
         *self.met.entry(what.to_owned()).or_default() += 1;
     }
 
@@ -432,254 +415,4 @@ impl<'s> World<'s> {
         }
         Ok(())
     }
-
-    /// Whether a node votes like an honest one in a round.
-    fn votes_honestly(&self, place: usize, round: u64) -> bool {
-        let mut own = self
-            .actors
-            .iter()
-            .filter(|actor| actor.place == Some(place));
-        !own.any(|actor| {
-            let triggered = actor.triggered(self.seed, round);
-            triggered.into_iter().any(Behaviour::takes_vote_over)
-        })
-    }
-
-    pub(super) fn has(&self, behaviour: Behaviour) -> bool {
-        let mut all = self.actors.iter().flat_map(|actor| &actor.behaviours);
-        all.any(|(one, _)| *one == behaviour)
-    }
-
-    /// The replica that adversaries outside watch.
-    fn watched(&self) -> Option<usize> {
-        let mut honest = self.honest.iter();
-        let first = honest.next().map(|(place, _)| *place);
-        first.or_else(|| (!self.replicas.is_empty()).then_some(0))
-    }
-
-    /// Offers an occasion to adversaries: to all of them, or to those that watch a node.
-    fn occasion(&mut self, watched: Option<usize>, cue: Cue<'_>) -> Result<(), Broken> {
-        for number in 0..self.actors.len() {
-            let sees = self.actors[number].place.or_else(|| self.watched());
-            let Some(place) = sees else {
-                continue;
-            };
-            if watched.is_none_or(|watched| watched == place) {
-                self.act(number, place, cue)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Lets one adversary act on an occasion.
-    fn act(&mut self, number: usize, place: usize, cue: Cue<'_>) -> Result<(), Broken> {
-        let triggered = self.actors[number].triggered(self.seed, self.round);
-        for behaviour in triggered {
-            let actor = &mut self.actors[number];
-            let Some(engine) = self.replicas[place].engine.as_ref() else {
-                return Ok(());
-            };
-            let state = engine.state();
-            let Some(occasion) = cue.occasion(state) else {
-                continue;
-            };
-            let opinions = &self.opinions;
-            let acting = Acting {
-                now: instant(self.now),
-                seed: self.seed,
-                signatures: self.scenario.signatures,
-                signer: &actor.signer,
-                state,
-                overheard: &self.overheard,
-                elsewhere: &self.elsewhere,
-                honest: &self.honest,
-                wanted: &|proposal| match opinions.get(&proposal) {
-                    Some((_, opinion)) => opinion.wants(),
-                    None => Some(false),
-                },
-                random: &mut actor.random,
-                deeds: Vec::new(),
-            };
-            let deeds = react(behaviour, &occasion, acting)?;
-            for deed in deeds {
-                self.commit(place, behaviour, deed)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Carries an adversary's deed out.
-    fn commit(&mut self, place: usize, by: Behaviour, deed: Deed) -> Result<(), Broken> {
-        let at = self.now.saturating_add(deed.after);
-        match deed.what {
-            What::Say(command) => {
-                let command = Arc::from(command);
-                for at in self.network.send(at, place, SEQUENCER) {
-                    let origin = Origin::Adversary(by);
-                    self.schedule(at, Happening::Arrival(origin, Arc::clone(&command)));
-                }
-            }
-            What::Whisper(to, ballot) => {
-                let ballot = Arc::from(ballot);
-                for at in self.network.send(at, place, to) {
-                    self.schedule(at, Happening::Whisper(to, Arc::clone(&ballot), by));
-                }
-            }
-            What::Forge(victim) => self.forge(victim)?,
-        }
-        Ok(())
-    }
-
-    /// A node stops. In the middle of a write, its last batch is on disk in part only; nobody has
-    /// seen it acknowledged.
-    fn crash(&mut self, place: usize, torn: bool) -> Result<(), Broken> {
-        let replica = &mut self.replicas[place];
-        let Some(engine) = replica.engine.take() else {
-            return Ok(());
-        };
-        replica.disk = engine.bytes().to_vec();
-        let (now, before) = last_batch(&replica.entries_after);
-        if torn && before.is_some() && now > before {
-            let lines = now.unwrap_or(0) - before.unwrap_or(0);
-            let written = bytes_of_last_lines(&replica.disk, lines);
-            let cut = self.faults.between(1, written.saturating_sub(1).max(1));
-            let left = replica.disk.len() as u64 - cut;
-            replica.disk.truncate(usize::try_from(left).unwrap_or(0));
-            self.torn_tails += 1;
-        }
-        self.occasion(None, Cue::Down(place))
-    }
-
-    /// Somebody writes into the ledger of a node that is down.
-    fn forge(&mut self, victim: usize) -> Result<(), Broken> {
-        let disk = self.replicas[victim].disk.clone();
-        if self.replicas[victim].engine.is_some() || self.replicas[victim].byzantine {
-            return Ok(());
-        }
-        let ledger = ledger_of(disk).map_err(Broken::new)?;
-        let Ok(node) = Node::open_with(ledger, self.scenario.signatures.verifier()) else {
-            // Another one was here before.
-            return Ok(());
-        };
-        let at = instant(self.now);
-        let forged = forge_consequences(node.ledger(), node.state(), at, &mut self.faults)?;
-        self.replicas[victim].disk = forged;
-        Ok(())
-    }
-
-    /// A node starts from its own ledger. Where that is refused, it starts from the founding.
-    fn restart(&mut self, place: usize) -> Result<(), Broken> {
-        if self.replicas[place].engine.is_some() {
-            return Ok(());
-        }
-        self.restarts += 1;
-        let disk = std::mem::take(&mut self.replicas[place].disk);
-        let signatures = self.scenario.signatures;
-        let engine = match self.workshop.open(disk, signatures) {
-            Ok(engine) => engine,
-            Err(error) => {
-                let code = error.code().to_owned();
-                let forger = self.adversaries.entry(Behaviour::ConsequenceForger);
-                *forger.or_default().entry(code.clone()).or_default() += 1;
-                *self.refusals.entry(code).or_default() += 1;
-                self.workshop
-                    .open(self.founding.clone(), signatures)
-                    .map_err(Broken::new)?
-            }
-        };
-        let entries = engine.state().entries();
-        if !self.replicas[place].byzantine {
-            let looked = self.checker.look(place, engine.as_ref());
-            let verdict = looked.and_then(|()| self.checker.replay(engine.as_ref()));
-            self.fault = verdict.err().map(|fault| (fault, Some(place)));
-        }
-        self.replicas[place].engine = Some(engine);
-        self.replicas[place].rewind(entries);
-        for index in self.replicas[place].next..self.order.len() {
-            self.send_ordered(place, index);
-        }
-        self.plan_all(place);
-        Ok(())
-    }
-}
-
-/// The number of entries before and after the last command that left any.
-fn last_batch(entries_after: &[u64]) -> (Option<u64>, Option<u64>) {
-    let now = entries_after.last().copied();
-    let mut earlier = entries_after.iter().rev();
-    let before = earlier.find(|entries| Some(**entries) != now).copied();
-    (now, before)
-}
-
-fn bytes_of_last_lines(bytes: &[u8], lines: u64) -> u64 {
-    let mut newlines = 0;
-    for (from_end, byte) in bytes.iter().rev().enumerate() {
-        newlines += u64::from(*byte == b'\n');
-        if newlines > lines {
-            return from_end as u64;
-        }
-    }
-    bytes.len() as u64
-}
-
-/// Everybody with behaviours: each Byzantine node once, and each behaviour outside.
-fn actors(scenario: &Scenario, signers: &[Signer]) -> Result<Vec<Actor>, Broken> {
-    let mut actors: BTreeMap<usize, Actor> = BTreeMap::new();
-    let mut outside = Vec::new();
-    for (number, plan) in scenario.adversaries.iter().enumerate() {
-        let behaviour = (plan.behaviour, plan.trigger.clone());
-        if plan.behaviour.is_outside() {
-            let name = format!("outsider {number}");
-            outside.push(Actor {
-                place: None,
-                signer: Signer::new(scenario.signatures, scenario.seed, &name)?,
-                behaviours: vec![behaviour],
-                random: Random::new(scenario.seed, "outsider", number as u64),
-            });
-            continue;
-        }
-        for place in scenario.places(plan) {
-            let actor = actors.entry(place).or_insert_with(|| Actor {
-                place: Some(place),
-                signer: signers[place].clone(),
-                behaviours: Vec::new(),
-                random: Random::new(scenario.seed, "adversary", place as u64),
-            });
-            actor.behaviours.push(behaviour.clone());
-        }
-    }
-    Ok(actors.into_values().chain(outside).collect())
-}
-
-/// The founding, signed by every founder.
-fn genesis(scenario: &Scenario, members: &[Member], signers: &[Signer]) -> Result<Genesis, Broken> {
-    let founding = members
-        .iter()
-        .zip(signers)
-        .filter(|(member, _)| member.founder);
-    let mut founders = Vec::new();
-    for (member, signer) in founding.clone() {
-        founders.push(Founder {
-            did: signer.node(),
-            name: member.name.parse().map_err(Broken::new)?,
-            weight: member.weight,
-        });
-    }
-    let statement = Statement::new(Founding {
-        created_at: instant(0),
-        founders,
-        name: "Simulation".parse().map_err(Broken::new)?,
-        nonce: scenario.seed.to_string().parse().map_err(Broken::new)?,
-        policy: scenario.policy.policy(),
-    })
-    .map_err(Broken::new)?;
-    let message = statement.message();
-    let mut signatures = Vec::new();
-    for (_, signer) in founding {
-        signatures.push((signer.key().clone(), signer.sign_message(&message)?));
-    }
-    Ok(Genesis {
-        statement,
-        founders: signatures,
-    })
 }
