@@ -139,7 +139,7 @@ impl Session {
         let known = self.memory.of_path(dir)?;
         let options = OpenOptions {
             wait: self.wait(),
-            checkpoint: known.map(|head| head.tree.size),
+            acknowledged: known.map(|head| head.tree.size),
             ..OpenOptions::default()
         };
         let node = match self.snapshots() {

@@ -455,10 +455,11 @@ impl<S: Storage + Clone> Snapshots<S> {
     ) -> Result<Opened<Node<FileLedger<S>>>, NodeError> {
         let Found { snapshot, ignored } = self.find(verifier.as_ref());
         let prefix = (snapshot.as_ref()).map(|(snapshot, _)| snapshot.header().prefix());
+        let options = options.into();
         let options = OpenOptions {
-            acknowledged: acknowledged(&ignored),
+            acknowledged: acknowledged(&ignored).max(options.acknowledged),
             prefix,
-            ..options.into()
+            ..options
         };
         let ledger = FileLedger::open_on(self.storage.clone(), &self.ledger_dir, options)?;
         let used = snapshot.filter(|_| ledger.prefix() == prefix.as_ref());
