@@ -124,19 +124,11 @@ impl Memory {
 /// The most bytes of such a file.
 const MAX_BYTES: u64 = 4096;
 
-/// Also where there is no directory for it: nothing was ever remembered there.
-fn is_absent(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
-}
-
 fn read(file: &Path) -> Result<Option<TreeHead>, Failure> {
     let mut text = String::new();
     let opened = fs::File::open(file);
     match opened.and_then(|opened| opened.take(MAX_BYTES).read_to_string(&mut text)) {
-        Err(error) if is_absent(&error) => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Failure::file(file, &error)),
         Ok(_) => {}
     }
