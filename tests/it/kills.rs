@@ -4,6 +4,11 @@
 //! ALTHING_KILLS=1000 cargo test --release --test it kills:: -- --nocapture
 //! ```
 
+#![allow(
+    clippy::disallowed_types,
+    reason = "tests of processes need time limits"
+)]
+
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;

@@ -94,7 +94,13 @@ impl Writer {
     /// The machine stays up and another process takes over: what it finds of the batch that failed
     /// is in the page cache, perhaps on the disk, and acknowledged from then on.
     fn succeed(&mut self, ledger: &mut FileLedger<Simulated>, size: u64, before: &[u8]) {
-        *ledger = self.open();
+        // Of a founding that failed there may be nothing or a half.
+        let is_founded = LedgerReader::open_on(self.disk.clone(), Path::new(DIR)).is_ok();
+        *ledger = if is_founded {
+            self.open()
+        } else {
+            self.create()
+        };
         let found = &self.told.last().unwrap().acknowledged;
         if *found == before {
             self.append(ledger, size);

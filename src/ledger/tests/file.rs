@@ -265,3 +265,51 @@ fn nobody_else_may_write_to_the_files() {
         }
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_segment_is_replaced_unless_its_writer_left_in_order() {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let dir = tempfile::tempdir().unwrap();
+    let inode = || fs::metadata(segment(dir.path())).unwrap().ino();
+    let lock = dir.path().join("LOCK");
+    let open = || FileLedger::open(dir.path(), Wait::No);
+    let mut ledger = FileLedger::create(dir.path()).unwrap();
+    fill(&mut ledger, &[1, 2]);
+    let whole = contents(&ledger);
+    let number = format!("{}\n", std::process::id());
+    assert_eq!(fs::read_to_string(&lock).unwrap(), number);
+    drop(ledger);
+    assert_eq!(fs::read(&lock).unwrap(), b"");
+    // Both are kept open, so that no number is used again.
+    let kept = fs::File::open(segment(dir.path())).unwrap();
+    let first = inode();
+    drop(open().unwrap());
+    assert_eq!(inode(), first);
+
+    // It was killed, and another one has to take its place at the opening.
+    fs::write(&lock, "1\n").unwrap();
+    let mut released = open().unwrap();
+    let second = inode();
+    assert_ne!(second, first);
+    assert_eq!(contents(&released), whole);
+    released.release();
+    // Or where a ledger is taken up again.
+    let kept_too = fs::File::open(segment(dir.path())).unwrap();
+    fs::write(&lock, "1\n").unwrap();
+    assert!(released.resume(Wait::No).unwrap().is_none());
+    assert_ne!(inode(), second);
+    fill(&mut released, &[1]);
+    drop((released, kept, kept_too));
+    assert_eq!(fs::read(&lock).unwrap(), b"");
+
+    // What is refused is left as it is, and not copied again and again.
+    append_to_file(dir.path(), b"nonsense\n");
+    fs::write(&lock, "1\n").unwrap();
+    assert!(matches!(open(), Err(OpenError::Refused { .. })));
+    let third = inode();
+    assert_eq!(fs::read(&lock).unwrap(), b"");
+    assert!(matches!(open(), Err(OpenError::Refused { .. })));
+    assert_eq!(inode(), third);
+}
