@@ -1,11 +1,12 @@
 //! `althing verify`: check every hash, link, signature and decision.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 
+use super::contradiction::with_hint;
 use super::explain;
 use crate::chain::checkpoint::Checkpoint;
 use crate::chain::line::{Head, Line};
@@ -70,6 +71,8 @@ struct Problem {
     seq: u64,
     offset: u64,
     message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -112,6 +115,9 @@ impl Report for VerifyReport {
                 escaped(&problem.message),
                 problem.code
             ));
+            if let Some(hint) = &problem.hint {
+                text.push_str(&format!("hint: {hint}\n"));
+            }
         }
         text
     }
@@ -126,6 +132,7 @@ impl VerifyReport {
             seq: self.entries,
             offset: 0,
             message: failure.message.clone(),
+            hint: failure.hint.clone(),
         };
         self.problems.insert(0, fault);
     }
@@ -158,7 +165,7 @@ pub fn run(verify: &Verify, session: &Session, output: &Output) -> Result<Exit, 
         session.memory().forget(session.ledger_dir(), id)?;
     }
     if let Some(head) = head.filter(|_| report.ok) {
-        let pinned = pinned.as_ref().map(Checkpoint::head);
+        let pinned = checkpoint.as_deref().zip(pinned.as_ref());
         match hold(&head, pinned, session, &reader) {
             Ok(()) => session.remember(&head),
             Err(failure) if failure.exit == Exit::Mismatch => {
@@ -175,13 +182,16 @@ pub fn run(verify: &Verify, session: &Session, output: &Output) -> Result<Exit, 
 /// Holds the ledger to a pinned checkpoint and to what was seen of it before.
 fn hold(
     now: &TreeHead,
-    pinned: Option<&TreeHead>,
+    pinned: Option<(&Path, &Checkpoint)>,
     session: &Session,
     reader: &LedgerReader,
 ) -> Result<(), Failure> {
     let source = || Ok(reader.reader());
-    if let Some(pinned) = pinned {
-        tree::check_head(pinned, now, source)?;
+    if let Some((file, pinned)) = pinned
+        && let Err(failure) = tree::check_head(pinned.head(), now, source)
+    {
+        let state = session.read()?.state;
+        return Err(with_hint(failure, pinned, file, &state));
     }
     session.memory().check(session.ledger_dir(), now, source)
 }
@@ -205,6 +215,7 @@ fn examine(
             seq: refusal.seq,
             offset: refusal.offset,
             message: refusal.message.clone(),
+            hint: None,
         });
         examination.exit = Exit::ChainBroken;
     }
@@ -240,6 +251,7 @@ fn notes(
                 "{} bytes of a write that was never acknowledged; the next writer sets them aside",
                 tail.bytes
             ),
+            hint: None,
         });
     }
     if let Some(clock) = clock.filter(|clock| *clock > now.saturating_add(MAX_CLOCK_LEAD)) {
@@ -248,6 +260,7 @@ fn notes(
             seq: head.seq,
             offset: 0,
             message: format!("the last entry is of {clock}, this machine's clock says {now}"),
+            hint: None,
         });
     }
     notes
@@ -396,6 +409,7 @@ impl Examination {
                 seq,
                 offset,
                 message,
+                hint: None,
             });
         }
     }
