@@ -12,6 +12,7 @@ use crate::chain::checkpoint::Checkpoint;
 use crate::chain::line::{Head, Line};
 use crate::chain::lines::{Ending, LineReader, ReadLineError};
 use crate::chain::merkle::MerkleAccumulator;
+use crate::chain::verify::ChainVerifier;
 use crate::cli::error::{Failure, replay_exit};
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
@@ -301,6 +302,8 @@ impl Examination {
     fn read(&mut self, reader: &LedgerReader) -> Result<(), Failure> {
         let verifier = MlDsaVerifier;
         let mut replay = Some(Replay::new(&verifier));
+        // Behind an operation of a newer version the chain is still followed.
+        let mut chain: Option<ChainVerifier> = None;
         let mut lines = LineReader::new(reader.reader());
         let mut seq = 0;
         loop {
@@ -333,11 +336,20 @@ impl Examination {
                 Some(strict) => match strict.line(raw.bytes) {
                     Ok(()) => self.good_line(raw.bytes, raw.offset, strict),
                     Err(error) => {
+                        let newer = error.problem.is_of_a_newer_version();
                         self.replay_problem(&error);
-                        replay = None;
+                        chain = replay.take().filter(|_| newer).map(Replay::into_chain);
                     }
                 },
-                None => self.line_alone(raw.bytes, seq, raw.offset),
+                None => match chain.as_mut().map(|chain| chain.read(raw.bytes)) {
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => {
+                        let message = error.to_string();
+                        self.chain_problem(error.code(), seq, raw.offset, message);
+                        chain = None;
+                    }
+                    None => self.line_alone(raw.bytes, seq, raw.offset),
+                },
             }
         }
         if let Some(strict) = replay
@@ -345,7 +357,27 @@ impl Examination {
         {
             self.replay_problem(&error);
         }
+        if let Some(chain) = chain {
+            self.not_judged(&chain);
+        }
         Ok(())
+    }
+
+    /// Says what was not judged of a chain that is sound to its end.
+    fn not_judged(&mut self, chain: &ChainVerifier) {
+        let (from, to) = (self.head.seq + 1, chain.head().seq);
+        if let Some(problem) = self.problems.first_mut() {
+            problem.message.push_str(&format!(
+                "; entries {from} to {to} are not judged, but their hashes and links hold"
+            ));
+            problem.hint = Some(
+                "a newer version of althing wrote this ledger: verify it with that".to_owned(),
+            );
+        }
+        if !chain.batch_complete() {
+            let message = "the ledger ends before the end of a batch".to_owned();
+            self.chain_problem("replay.incomplete-batch", to + 1, 0, message);
+        }
     }
 
     fn good_line(&mut self, raw: &[u8], offset: u64, replay: &Replay<'_>) {

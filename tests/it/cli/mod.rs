@@ -21,6 +21,7 @@ mod history;
 mod independent;
 mod keys;
 mod lifecycle;
+mod newer;
 mod predictions;
 mod processes;
 mod remembering;
