@@ -7,12 +7,16 @@ use althing::governance::invariant;
 use althing::governance::state::StateReader;
 use althing::replay::snapshot::{Header, Snapshot, write};
 
-/// What is read is written as the same bytes, and keeps the invariants.
+/// What is read is written in one form, which is read as the same, and keeps the invariants.
 pub fn run(bytes: &[u8]) -> bool {
     if let Ok(snapshot) = Snapshot::read(bytes) {
         let mut written = Vec::new();
         write(snapshot.header(), snapshot.state(), &mut written).expect("memory");
-        assert_eq!(written, bytes);
+        // White space and the order of members are free to the reader: a MAC stands over the bytes.
+        let again = Snapshot::read(written.as_slice()).expect("what was written is read");
+        let mut rewritten = Vec::new();
+        write(again.header(), again.state(), &mut rewritten).expect("memory");
+        assert!(rewritten == written, "the second writing differs");
         assert_eq!(snapshot.merkle().size(), snapshot.header().seq);
         assert_eq!(snapshot.state().hash(), snapshot.header().state_hash);
     }
@@ -57,6 +61,6 @@ fn read(records: &[u8]) -> bool {
     assert_eq!(again.hash(), state.hash());
     let mut rewritten = Vec::new();
     again.write_records(&mut rewritten).expect("memory");
-    assert_eq!(rewritten, written);
+    assert!(rewritten == written, "the second writing differs");
     true
 }
