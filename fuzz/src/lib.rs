@@ -11,12 +11,15 @@
 )]
 
 pub mod canonical;
+pub mod checkpoint;
 pub mod event;
 pub mod ledger;
 pub mod line;
 mod oracle;
 pub mod policy;
+pub mod proof;
 pub mod recovery;
+pub mod snapshot;
 pub mod statement;
 pub mod text;
 
@@ -34,11 +37,14 @@ pub type Target = fn(&[u8]) -> bool;
 /// Every target: its name, which is also its corpus' and its program's, and what it runs.
 pub const TARGETS: &[(&str, Target)] = &[
     ("canonical", canonical::run),
+    ("checkpoint", checkpoint::run),
     ("event", event::run),
     ("ledger", ledger::run),
     ("line", line::run),
     ("policy", policy::run),
+    ("proof", proof::run),
     ("recovery", recovery::run),
+    ("snapshot", snapshot::run),
     ("statement", statement::run),
     ("text", text::run),
 ];

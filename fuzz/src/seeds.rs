@@ -7,6 +7,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use althing::chain::checkpoint::Checkpoint;
+use althing::chain::line::{Head, Line};
+use althing::chain::place::Place;
+use althing::chain::signing_request::SigningRequest;
+use althing::governance::merkle::{
+    ConsistencyProof, ConsistencyProver, InclusionProver, LeafHash, MerkleAccumulator,
+};
+use althing::governance::tree_head::TreeHead;
+use althing::replay::snapshot::Header;
+use althing::replay::{Replay, Unchecked};
 use serde_json::Value;
 
 use crate::ledger::with_good_hashes;
@@ -75,6 +85,9 @@ fn make_the_seeds() {
     policies(ledger);
     texts();
     ledgers(ledger);
+    snapshots(ledger);
+    proofs();
+    checkpoints();
 }
 
 fn statements(ledger: &str) {
@@ -206,4 +219,114 @@ fn ledgers(ledger: &str) {
         "damaged",
         format!("{}garbage\n", &ledger[..ends[1]]),
     );
+}
+
+/// The state at a few points of the ledger.
+fn snapshots(ledger: &str) {
+    let mut replay = Replay::new(&Unchecked);
+    let mut merkle = MerkleAccumulator::new();
+    let mut end = 0;
+    let mut states = Vec::new();
+    for text in ledger.split_inclusive('\n') {
+        let raw = text.trim_end().as_bytes();
+        // Without signatures a checkpoint's state is another one than it states.
+        if replay.line(raw).is_err() {
+            break;
+        }
+        let line = Line::decode(raw).expect("a line");
+        merkle.push(&line.entry_hash);
+        end += text.len() as u64;
+        if line.batch.is_last() {
+            let head = Head {
+                seq: line.seq,
+                hash: line.entry_hash,
+            };
+            let place = Place {
+                segment: 1,
+                before: 0,
+                end,
+                line: text.len() as u64,
+            };
+            let state = replay.state().expect("it is founded");
+            let header = Header::of(state, &head, &merkle, place);
+            let mut bytes = Vec::new();
+            althing::replay::snapshot::write(&header, state, &mut bytes).expect("memory");
+            states.push(bytes);
+        }
+    }
+    for (name, index) in [
+        ("founding", 0),
+        ("grant", 4),
+        ("half", states.len() / 2),
+        ("long", states.len() - 1),
+    ] {
+        write("snapshot", name, &states[index]);
+    }
+}
+
+fn leaf(number: u64) -> LeafHash {
+    LeafHash::of(&number.to_be_bytes())
+}
+
+fn proofs() {
+    for (index, size) in [(0, 1), (0, 2), (4, 5), (3, 8), (40, 100)] {
+        let mut prover = InclusionProver::new(index, size).expect("sizes");
+        (0..size).for_each(|number| prover.push(leaf(number)));
+        let proof = prover.finish().expect("all leaves");
+        let text = serde_json::to_string(&proof).expect("JSON");
+        write("proof", &format!("inclusion-{index}-{size}"), text);
+    }
+    for (from, to) in [(1, 1), (1, 2), (3, 5), (4, 8), (64, 100), (37, 100)] {
+        let proof = consistency(from, to);
+        let text = serde_json::to_string(&proof).expect("JSON");
+        write("proof", &format!("consistency-{from}-{to}"), text);
+    }
+}
+
+fn consistency(from: u64, to: u64) -> ConsistencyProof {
+    let mut prover = ConsistencyProver::new(from, to).expect("sizes");
+    (0..to).for_each(|number| prover.push(leaf(number)));
+    prover.finish().expect("all leaves")
+}
+
+fn checkpoints() {
+    let mut tree = MerkleAccumulator::new();
+    (0..100).for_each(|number| tree.push_leaf(leaf(number)));
+    let origin = format!("althing/v1/{}/{}", "ab".repeat(32), "cd".repeat(32));
+    let head = TreeHead {
+        origin: origin.parse().expect("an origin"),
+        tree: tree.tree_root(),
+    };
+    let mut checkpoint = Checkpoint::unsigned(head).expect("a size");
+    write("checkpoint", "unsigned", checkpoint.to_string());
+    // The form alone counts: nobody checks these signatures here.
+    let witness = "\u{2014} witness.example/w AAAAAAAAAABkGFDLAQIDBA==\n";
+    let node = format!(
+        "\u{2014} did:pqaid:{} q80BAgAAAABkGFDLAQIDBA==\n",
+        "ef".repeat(32)
+    );
+    for (name, lines) in [
+        ("one-signature", node.clone()),
+        ("two-signatures", format!("{node}{witness}")),
+    ] {
+        let text = format!("{checkpoint}{lines}");
+        write("checkpoint", name, &text);
+        checkpoint = Checkpoint::parse(text.as_bytes()).expect("a checkpoint");
+        let request = SigningRequest {
+            checkpoint: checkpoint.clone(),
+            consistency: Some(consistency(37, 100)),
+        };
+        write(
+            "checkpoint",
+            &format!("request-{name}"),
+            request.to_string(),
+        );
+        checkpoint = Checkpoint::unsigned(head).expect("a size");
+    }
+    let request = SigningRequest {
+        checkpoint,
+        consistency: None,
+    };
+    write("checkpoint", "request-first", request.to_string());
+    write("checkpoint", "note", format!("Any text.\n\n{witness}"));
 }

@@ -119,8 +119,14 @@ impl From<Rejection> for Failure {
 
 impl From<ReplayError> for Failure {
     fn from(error: ReplayError) -> Self {
+        let hint = if error.problem.is_of_a_newer_version() {
+            "a newer version of althing wrote this ledger: use that. This one still reads it with \
+             `log`, `export` and `verify`, and answers for times before that entry with --at"
+        } else {
+            "`althing verify` lists everything that is wrong with the ledger"
+        };
         Self::caused(replay_exit(&error), error.code(), &error)
-            .hint("`althing verify` lists everything that is wrong with the ledger")
+            .hint(hint)
             .detail("seq", error.seq)
             .detail("offset", error.offset)
     }

@@ -23,7 +23,7 @@ pub enum Exit {
     BadSignature,
     /// A checkpoint or a proof does not match.
     Mismatch,
-    /// An event is not what the rules give.
+    /// An event is not what the rules give, or not one that this version knows.
     Illegal,
     /// A simulation broke an invariant.
     Violation,
@@ -43,7 +43,10 @@ pub const EXIT_CODES: &[(u8, &str)] = &[
         12,
         "a checkpoint or proof does not match (truncation, rollback, split view)",
     ),
-    (13, "an illegal event, or replay divergence"),
+    (
+        13,
+        "an illegal event, replay divergence, or an operation of a newer version",
+    ),
     (20, "a simulation violated an invariant"),
 ];
 
@@ -84,7 +87,7 @@ macro_rules! exit_codes {
  10  chain broken (tampered, corrupt)
  11  a signature does not verify
  12  a checkpoint or proof does not match (truncation, rollback, split view)
- 13  an illegal event, or replay divergence
+ 13  an illegal event, replay divergence, or an operation of a newer version
  20  a simulation violated an invariant"
     };
 }

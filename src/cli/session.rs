@@ -20,7 +20,7 @@ use crate::governance::command::Command;
 use crate::governance::digest::Digest;
 use crate::governance::event::Recorded;
 use crate::governance::id::NodeId;
-use crate::governance::key::SignatureVerifier;
+use crate::governance::key::{PublicKey, SignatureVerifier};
 use crate::governance::state::State;
 use crate::governance::time::Timestamp;
 use crate::governance::tree_head::TreeHead;
@@ -306,9 +306,9 @@ impl Session {
 
     /// The newest usable snapshot, unless it lies behind `at`.
     fn snapshot_before(&self, at: At) -> Option<Snapshot> {
-        let found = self.snapshots()?.find(&MlDsaVerifier);
+        let found = self.snapshots()?.find();
         self.warn_of(&found.ignored);
-        let (snapshot, _) = found.snapshot?;
+        let snapshot = found.snapshot?;
         let is_before = match at {
             At::Seq(seq) => snapshot.header().seq <= seq,
             At::Time(time) => snapshot.header().timestamp <= time,
@@ -409,6 +409,22 @@ impl Session {
         let key = loaded?;
         let journal = SigningJournal::open(self.keys.dir(), key.public_key())?;
         Ok(Signer { key, journal })
+    }
+
+    /// Holds `signer` to what other keys of the same node have signed, too.
+    pub fn follow<'k>(
+        &self,
+        signer: &mut Signer,
+        keys: impl IntoIterator<Item = &'k PublicKey>,
+    ) -> Result<(), Failure> {
+        Ok(signer.journal.follow(self.keys.dir(), keys)?)
+    }
+
+    /// Holds `signer` to what every key in the directory has signed as the same node, where no ledger
+    /// says which of them are the node's.
+    pub fn follow_all(&self, signer: &mut Signer) -> Result<(), Failure> {
+        let keys = self.keys.list()?;
+        self.follow(signer, keys.iter().map(|key| key.export.public_key()))
     }
 
     /// A passphrase from the file that was named, or from the user.

@@ -41,7 +41,7 @@ pub fn head_of(node: &Node<FileLedger>) -> TreeHead {
 }
 
 /// The root over the first `size` entries of a verified ledger; `None` where it has fewer.
-fn root_at(source: impl Read, size: u64) -> Result<Option<TreeRoot>, Failure> {
+pub fn root_at(source: impl Read, size: u64) -> Result<Option<TreeRoot>, Failure> {
     let mut tree = MerkleAccumulator::new();
     entry_hashes(source, size, |hash| tree.push(hash))?;
     Ok(Some(tree.tree_root()).filter(|tree| tree.size == size))

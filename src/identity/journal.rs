@@ -8,6 +8,10 @@
 //! {"intent":"approve","kind":"althing/ballot/v1","signature":…,"slot":"ballot/…/…","statement":{…},"statement_sha256":…}
 //! ```
 //!
+//! A node answers for what all its keys have signed, and a new key must not contradict a former one. So
+//! a journal can [follow](SigningJournal::follow) those of the former keys: what stands in one of
+//! them counts as signed.
+//!
 //! The journal protects as far as it is kept: whoever restores an old copy of the key directory
 //! itself loses the entries since, and must not sign for proposals that were open then.
 
@@ -68,8 +72,8 @@ impl Slot {
 pub enum JournalError {
     /// The key has signed something else in this scope.
     #[error(
-        "this key has already signed \"{recorded}\" ({kind}) for {scope}, so it does not sign \
-         \"{requested}\""
+        "this key or a former one has already signed \"{recorded}\" ({kind}) for {scope}, so it does \
+         not sign \"{requested}\""
     )]
     AlreadySigned {
         /// The scope in question.
@@ -83,8 +87,8 @@ pub enum JournalError {
     },
     /// The key has signed another tree of that size, or a larger one.
     #[error(
-        "this key has already signed a checkpoint of {} entries, root {}, so it does not sign one of \
-         {}, root {}", signed.size, signed.root, requested.size, requested.root
+        "this key or a former one has already signed a checkpoint of {} entries, root {}, so it does \
+         not sign one of {}, root {}", signed.size, signed.root, requested.size, requested.root
     )]
     CheckpointSigned {
         /// The largest tree that it has signed.
@@ -94,8 +98,8 @@ pub enum JournalError {
     },
     /// Nothing shows that the tree continues the one that the key signed before.
     #[error(
-        "this key has signed a checkpoint of {} entries; nothing shows that the one of {} entries \
-         continues it", signed.size, requested.size
+        "this key or a former one has signed a checkpoint of {} entries; nothing shows that the one \
+         of {} entries continues it", signed.size, requested.size
     )]
     NoConsistency {
         /// The largest tree that it has signed.
@@ -179,9 +183,17 @@ enum OnConflict {
 /// The journal of one key, shared with every other process that signs with it.
 #[derive(Debug)]
 pub struct SigningJournal {
+    own: JournalFile,
+    public_key: PublicKey,
+    /// The journals of other keys of the same node.
+    former: Vec<JournalFile>,
+}
+
+/// A journal on disk and what of it was read.
+#[derive(Debug)]
+struct JournalFile {
     path: PathBuf,
     file: File,
-    public_key: PublicKey,
     index: Index,
 }
 
@@ -194,15 +206,35 @@ impl SigningJournal {
         let dir = key_dir.join(JOURNAL_DIR);
         private_files::ensure_dir(key_dir)?;
         private_files::ensure_dir(&dir)?;
-        let path = dir.join(format!("{}.jsonl", public_key.fingerprint()));
         let mut journal = Self {
-            file: private_files::open_append(&path)?,
-            path,
+            own: JournalFile::open(path_of(&dir, public_key))?,
             public_key: public_key.clone(),
-            index: Index::default(),
+            former: Vec::new(),
         };
         journal.exclusively(|_| Ok(()))?;
         Ok(journal)
+    }
+
+    /// Counts what `keys` have signed as signed by this key: they are former keys of the same node.
+    /// A key whose journal is not in the directory has signed nothing here.
+    ///
+    /// # Errors
+    /// `journal.permissions`, `journal.malformed`, `journal.io`.
+    pub fn follow<'k>(
+        &mut self,
+        key_dir: &Path,
+        keys: impl IntoIterator<Item = &'k PublicKey>,
+    ) -> Result<(), JournalError> {
+        let dir = key_dir.join(JOURNAL_DIR);
+        for key in keys {
+            let path = path_of(&dir, key);
+            let known = self.files().any(|known| known.path == path);
+            if known || !path.exists() {
+                continue;
+            }
+            self.former.push(JournalFile::open(path)?);
+        }
+        self.exclusively(|_| Ok(()))
     }
 
     /// Signs a statement unless the key has signed in this scope before. Where it has, with the same
@@ -250,20 +282,21 @@ impl SigningJournal {
             return Err(JournalError::WrongKey);
         }
         self.exclusively(|journal| {
-            if let Some(place) = journal.index.same(slot, T::DOMAIN) {
+            if let Some(place) = journal.own.index.same(slot, T::DOMAIN) {
                 return journal.recorded(place);
             }
             if on_conflict == OnConflict::Refuse {
                 journal.refuse_conflict(slot)?;
             }
             let signed = key.sign(statement)?;
-            journal.append(slot, &signed)?;
+            journal.own.append_line(&line_of(slot, &signed))?;
             Ok(signed)
         })
     }
 
-    /// Signs a tree head if it continues the last one of the ledger that the key has signed. The same
-    /// tree again gives the very signature recorded then, whatever the time is now.
+    /// Signs a tree head if it continues the last one of the ledger that the key has signed, and the
+    /// last ones of the keys that it follows. The same tree again gives the very signature recorded
+    /// then, whatever the time is now.
     ///
     /// `consistency` gives the proof that the requested tree continues the one of the given size; it
     /// is asked only where there is something to prove.
@@ -280,7 +313,7 @@ impl SigningJournal {
         signer: NodeId,
         head: &TreeHead,
         posix_seconds: u64,
-        consistency: impl FnOnce(u64) -> Option<ConsistencyProof>,
+        consistency: impl Fn(u64) -> Option<ConsistencyProof>,
     ) -> Result<Cosignature, JournalError> {
         if *key.public_key() != self.public_key {
             return Err(JournalError::WrongKey);
@@ -288,19 +321,27 @@ impl SigningJournal {
         self.exclusively(|journal| {
             let scope = tree_scope(signer, head);
             let requested = head.tree;
-            if let Some(place) = journal.index.last(&scope) {
+            if let Some(place) = journal.own.index.last(&scope) {
                 let recorded = journal.recorded_tree_head(place, signer, head)?;
                 if recorded.0 == requested {
                     return Ok(recorded.1);
                 }
-                check_continues(recorded.0, requested, consistency)?;
+                check_continues(recorded.0, requested, &consistency)?;
+            }
+            for signed in journal.trees_of_former_keys(&scope)? {
+                // The same tree says nothing new, whichever key signs it.
+                if signed != requested {
+                    check_continues(signed, requested, &consistency)?;
+                }
             }
             let cosignature = Cosignature {
                 signer,
                 posix_seconds,
                 signature: key.sign_message(&head.message(signer, posix_seconds))?,
             };
-            journal.append_line(&tree_line(&scope, head, &cosignature))?;
+            journal
+                .own
+                .append_line(&tree_line(&scope, head, &cosignature))?;
             Ok(cosignature)
         })
     }
@@ -312,42 +353,109 @@ impl SigningJournal {
         signer: NodeId,
         head: &TreeHead,
     ) -> Result<(TreeRoot, Cosignature), JournalError> {
-        let malformed = |problem: String| JournalError::Malformed {
-            path: self.path.clone(),
-            line: place.line,
-            problem,
-        };
-        let line = self
-            .read_line(place)
-            .map_err(|error| self.io_error(error))?;
-        let entry = Entry::parse(&line).map_err(malformed)?;
-        let signed: SignedTree = serde_json::from_str(entry.statement.get())
-            .map_err(|error| malformed(error.to_string()))?;
-        let tree = TreeRoot {
-            size: signed.size,
-            root: signed.root,
-        };
+        let (signed, signature) = self.own.read_tree(place)?;
+        let tree = signed.tree();
         let cosignature = Cosignature {
             signer,
             posix_seconds: signed.posix_seconds,
-            signature: entry.signature,
+            signature,
         };
         let recorded = TreeHead { tree, ..*head };
         if !recorded.is_signed_by(&cosignature, &self.public_key, &MlDsaVerifier) {
-            return Err(malformed("the signature is not the key's".to_owned()));
+            return Err(self.own.malformed(place.line, NOT_THE_KEYS));
         }
         Ok((tree, cosignature))
     }
 
-    /// Runs `action` with the index up to date and all other users of the journal waiting.
+    /// The last tree of this scope that each of the followed keys has signed.
+    fn trees_of_former_keys(&self, scope: &str) -> Result<Vec<TreeRoot>, JournalError> {
+        let last = |file: &JournalFile| {
+            let place = file.index.last(scope)?;
+            Some(file.read_tree(place).map(|(signed, _)| signed.tree()))
+        };
+        self.former.iter().filter_map(last).collect()
+    }
+
+    /// Runs `action` with everything up to date and all other users of these journals waiting.
     fn exclusively<R>(
         &mut self,
         action: impl FnOnce(&mut Self) -> Result<R, JournalError>,
     ) -> Result<R, JournalError> {
-        self.file.lock().map_err(|error| self.io_error(error))?;
-        let result = self.catch_up().and_then(|()| action(self));
-        self.file.unlock().map_err(|error| self.io_error(error))?;
+        let mut files: Vec<&mut JournalFile> = self.files_mut().collect();
+        // One order for all, so that nobody waits for one who waits.
+        files.sort_by(|one, other| one.path.cmp(&other.path));
+        let mut caught_up = Ok(());
+        for file in files {
+            caught_up = caught_up.and_then(|()| file.lock());
+        }
+        let result = caught_up.and_then(|()| action(self));
+        let unlocked = self.files().map(JournalFile::unlock);
+        unlocked.fold(Ok(()), Result::and)?;
         result
+    }
+
+    fn files(&self) -> impl Iterator<Item = &JournalFile> {
+        std::iter::once(&self.own).chain(&self.former)
+    }
+
+    fn files_mut(&mut self) -> impl Iterator<Item = &mut JournalFile> {
+        std::iter::once(&mut self.own).chain(&mut self.former)
+    }
+
+    /// What this key has signed conflicts unless it is the same; what a former one has, where it
+    /// meant something else.
+    fn refuse_conflict(&self, slot: &Slot) -> Result<(), JournalError> {
+        let own = self.own.index.first(&slot.scope);
+        let former = self.former.iter();
+        let former = former.filter_map(|file| file.index.other(slot));
+        match own.into_iter().chain(former).next() {
+            None => Ok(()),
+            Some(place) => Err(JournalError::AlreadySigned {
+                scope: slot.scope.clone(),
+                kind: place.kind.clone(),
+                recorded: place.intent.clone(),
+                requested: slot.intent.clone(),
+            }),
+        }
+    }
+
+    /// Reads a recorded signature back, and checks it: a damaged one is worth nothing to anyone.
+    fn recorded<T: StatementContent>(&self, place: &Place) -> Result<Signed<T>, JournalError> {
+        let entry = self.own.read_entry(place)?;
+        let signed = Statement::parse(entry.statement.get())
+            .map_err(|error| self.own.malformed(place.line, error))?
+            .with_signature(entry.signature);
+        if !signed.is_signed_by(&self.public_key, &MlDsaVerifier) {
+            return Err(self.own.malformed(place.line, NOT_THE_KEYS));
+        }
+        Ok(signed)
+    }
+}
+
+const NOT_THE_KEYS: &str = "the signature is not the key's";
+
+/// The journal of a key.
+fn path_of(dir: &Path, key: &PublicKey) -> PathBuf {
+    dir.join(format!("{}.jsonl", key.fingerprint()))
+}
+
+impl JournalFile {
+    fn open(path: PathBuf) -> Result<Self, JournalError> {
+        Ok(Self {
+            file: private_files::open_append(&path)?,
+            path,
+            index: Index::default(),
+        })
+    }
+
+    /// Waits for its other users, and takes in what they wrote.
+    fn lock(&mut self) -> Result<(), JournalError> {
+        self.file.lock().map_err(|error| self.io_error(error))?;
+        self.catch_up()
+    }
+
+    fn unlock(&self) -> Result<(), JournalError> {
+        self.file.unlock().map_err(|error| self.io_error(error))
     }
 
     /// Reads what other processes have appended, and drops the line that one of them, or the
@@ -408,38 +516,6 @@ impl SigningJournal {
         self.file.set_len(self.index.end)
     }
 
-    fn refuse_conflict(&self, slot: &Slot) -> Result<(), JournalError> {
-        match self.index.first(&slot.scope) {
-            None => Ok(()),
-            Some(place) => Err(JournalError::AlreadySigned {
-                scope: slot.scope.clone(),
-                kind: place.kind.clone(),
-                recorded: place.intent.clone(),
-                requested: slot.intent.clone(),
-            }),
-        }
-    }
-
-    /// Reads a recorded signature back, and checks it: a damaged one is worth nothing to anyone.
-    fn recorded<T: StatementContent>(&self, place: &Place) -> Result<Signed<T>, JournalError> {
-        let malformed = |problem: String| JournalError::Malformed {
-            path: self.path.clone(),
-            line: place.line,
-            problem,
-        };
-        let line = self
-            .read_line(place)
-            .map_err(|error| self.io_error(error))?;
-        let entry = Entry::parse(&line).map_err(malformed)?;
-        let signed = Statement::parse(entry.statement.get())
-            .map_err(|error| malformed(error.to_string()))?
-            .with_signature(entry.signature);
-        if !signed.is_signed_by(&self.public_key, &MlDsaVerifier) {
-            return Err(malformed("the signature is not the key's".to_owned()));
-        }
-        Ok(signed)
-    }
-
     fn read_line(&self, place: &Place) -> io::Result<Vec<u8>> {
         let mut line = vec![0; place.length];
         let mut file = &self.file;
@@ -448,12 +524,18 @@ impl SigningJournal {
         Ok(line)
     }
 
-    fn append<T: StatementContent>(
-        &mut self,
-        slot: &Slot,
-        signed: &Signed<T>,
-    ) -> Result<(), JournalError> {
-        self.append_line(&line_of(slot, signed))
+    fn read_entry(&self, place: &Place) -> Result<Entry<Box<RawValue>>, JournalError> {
+        let line = self
+            .read_line(place)
+            .map_err(|error| self.io_error(error))?;
+        Entry::parse(&line).map_err(|problem| self.malformed(place.line, problem))
+    }
+
+    fn read_tree(&self, place: &Place) -> Result<(SignedTree, Signature), JournalError> {
+        let entry = self.read_entry(place)?;
+        let signed = serde_json::from_str(entry.statement.get())
+            .map_err(|error| self.malformed(place.line, error))?;
+        Ok((signed, entry.signature))
     }
 
     fn append_line(&mut self, line: &serde_json::Result<String>) -> Result<(), JournalError> {
@@ -470,13 +552,18 @@ impl SigningJournal {
             let _ = self.cut_off();
             return Err(self.io_error(error));
         }
+        let number = self.index.lines + 1;
         self.index
             .add(line.as_bytes())
-            .map_err(|problem| JournalError::Malformed {
-                path: self.path.clone(),
-                line: self.index.lines + 1,
-                problem,
-            })
+            .map_err(|problem| self.malformed(number, problem))
+    }
+
+    fn malformed(&self, line: u64, problem: impl ToString) -> JournalError {
+        JournalError::Malformed {
+            path: self.path.clone(),
+            line,
+            problem: problem.to_string(),
+        }
     }
 
     fn io_error(&self, source: io::Error) -> JournalError {
@@ -530,6 +617,15 @@ struct SignedTree {
     size: u64,
 }
 
+impl SignedTree {
+    const fn tree(&self) -> TreeRoot {
+        TreeRoot {
+            size: self.size,
+            root: self.root,
+        }
+    }
+}
+
 /// The kind of the journal's entries for checkpoints.
 const TREE_HEAD: &str = "subtree/v1";
 
@@ -564,7 +660,7 @@ fn tree_line(
 fn check_continues(
     signed: TreeRoot,
     requested: TreeRoot,
-    consistency: impl FnOnce(u64) -> Option<ConsistencyProof>,
+    consistency: impl Fn(u64) -> Option<ConsistencyProof>,
 ) -> Result<(), JournalError> {
     if requested.size <= signed.size {
         return Err(JournalError::CheckpointSigned { signed, requested });
@@ -618,6 +714,12 @@ impl Index {
         places
             .iter()
             .find(|place| place.intent == slot.intent && place.kind == kind)
+    }
+
+    /// Where something else was signed in the scope of `slot`.
+    fn other(&self, slot: &Slot) -> Option<&Place> {
+        let places = self.places.get(&slot.scope)?;
+        places.iter().find(|place| place.intent != slot.intent)
     }
 
     /// The last thing that was signed in a scope.

@@ -53,6 +53,9 @@ pub enum RepairError {
     /// Not even the founding is intact and legal.
     #[error("nothing of the ledger can be kept: line {}, byte {}: {}", .0.seq, .0.offset, .0.message)]
     Nothing(Box<Problem>),
+    /// A newer version wrote it: what this one does not know is no damage, and must not be lost.
+    #[error("entry {}, byte {}: {}", .0.seq, .0.offset, .0.message)]
+    NewerVersion(Box<Problem>),
 }
 
 impl RepairError {
@@ -63,6 +66,7 @@ impl RepairError {
             Self::Open(error) => error.code(),
             Self::Read(_) => "ledger.io",
             Self::Nothing(_) => "repair.nothing",
+            Self::NewerVersion(problem) => problem.code,
         }
     }
 }
@@ -122,6 +126,14 @@ fn examine(reader: &LedgerReader, verifier: &dyn SignatureVerifier) -> Result<Re
                 Ok(()) => found.keep(line.bytes, line.end(), &starts),
                 Err(error) => {
                     let message = error.problem.to_string();
+                    if error.problem.is_of_a_newer_version() {
+                        return Err(RepairError::NewerVersion(Box::new(Problem {
+                            code: error.code(),
+                            seq: error.seq,
+                            offset: error.offset,
+                            message,
+                        })));
+                    }
                     found.note(error.code(), error.seq, error.offset, message);
                 }
             }

@@ -1,8 +1,8 @@
 //! When a node takes snapshots, and which it goes on from.
 //!
-//! A snapshot is a cache. It is believed if this user's own programs wrote it, which a MAC shows, or
-//! if somebody whom the caller trusts vouches for its state; and it is used only where the ledger
-//! holds the entry that it ends with. Otherwise the history is replayed. Specification, "Snapshots".
+//! A snapshot is a cache. It is believed if this user's own programs wrote it, which a MAC shows, and
+//! it is used only where the ledger holds the entry that it ends with. Otherwise the history is
+//! replayed. Specification, "Snapshots".
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,6 @@ use crate::chain::line::Head;
 use crate::chain::lines::LineReader;
 use crate::chain::merkle::MerkleAccumulator;
 use crate::chain::place::Place;
-use crate::governance::digest::Digest;
 use crate::governance::key::SignatureVerifier;
 use crate::governance::state::State;
 use crate::identity::{MlDsaVerifier, SecretError};
@@ -46,48 +45,6 @@ impl Default for SnapshotPolicy {
     }
 }
 
-/// Somebody other than this user whose word for a state is good.
-///
-/// Asked where a snapshot has no MAC of this user's. To say yes, an implementation must know by
-/// itself, from checkpoints that carry more than two thirds of the active weight, that the history
-/// of this ledger has this Merkle root after this many entries, and that its state then had this
-/// hash. The state hash covers no signatures: those of all ballots in the snapshot are checked
-/// besides. It covers no free text of proposals either.
-pub trait Voucher {
-    /// Whether the state that `header` names is the true one.
-    fn vouches_for(&self, header: &Header, merkle_root: &Digest) -> bool;
-}
-
-/// Vouches for nothing: only the MAC counts.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoVoucher;
-
-impl Voucher for NoVoucher {
-    fn vouches_for(&self, _: &Header, _: &Digest) -> bool {
-        false
-    }
-}
-
-/// Why a snapshot is believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trust {
-    /// Its MAC is this user's.
-    Mac,
-    /// A [`Voucher`] vouches for its state.
-    Voucher,
-}
-
-impl Trust {
-    /// The stable string.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Mac => "mac",
-            Self::Voucher => "checkpoint",
-        }
-    }
-}
-
 /// Why a snapshot is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
@@ -106,9 +63,6 @@ pub enum Unusable {
     /// The records are of another version, or none.
     #[error(transparent)]
     Content(#[from] SnapshotError),
-    /// A ballot in it is not signed by its voter.
-    #[error("a ballot in it does not verify")]
-    Signature,
     /// The file's name says another entry than its header.
     #[error("its name is another entry's")]
     Name,
@@ -127,7 +81,6 @@ impl Unusable {
             Self::CutShort => "snapshot.cut-short",
             Self::Mac => "snapshot.mac",
             Self::Content(error) => error.code(),
-            Self::Signature => "snapshot.signature",
             Self::Name => "snapshot.name",
             Self::Ledger(Mismatch::Shorter) => "snapshot.beyond-the-end",
             Self::Ledger(Mismatch::Other) => "snapshot.other-history",
@@ -149,8 +102,8 @@ pub struct Ignored {
 /// A snapshot that can be used, and those before it that can't.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// The newest usable one, with why it is believed.
-    pub snapshot: Option<(Snapshot, Trust)>,
+    /// The newest usable one.
+    pub snapshot: Option<Snapshot>,
     /// The newer ones.
     pub ignored: Vec<Ignored>,
 }
@@ -215,7 +168,6 @@ pub struct Snapshots<S: Storage = Disk> {
     files: SnapshotFiles<S>,
     state_dir: StateDir,
     policy: SnapshotPolicy,
-    voucher: Box<dyn Voucher + Send + Sync>,
 }
 
 impl Snapshots {
@@ -235,7 +187,6 @@ impl<S: Storage + Clone> Snapshots<S> {
             ledger_dir: ledger_dir.to_owned(),
             state_dir,
             policy: SnapshotPolicy::default(),
-            voucher: Box::new(NoVoucher),
         }
     }
 
@@ -246,19 +197,12 @@ impl<S: Storage + Clone> Snapshots<S> {
         self
     }
 
-    /// Believes those for which `voucher` vouches as well.
-    #[must_use]
-    pub fn with_voucher(mut self, voucher: Box<dyn Voucher + Send + Sync>) -> Self {
-        self.voucher = voucher;
-        self
-    }
-
     /// The newest snapshot that can be used. Makes and changes nothing.
-    pub fn find(&self, verifier: &dyn SignatureVerifier) -> Found {
+    pub fn find(&self) -> Found {
         let mut found = Found::default();
         // A directory that can't be listed is one without snapshots.
         for seq in self.files.list().unwrap_or_default() {
-            match self.read(seq, verifier) {
+            match self.read(seq) {
                 Ok(usable) => {
                     found.snapshot = Some(usable);
                     break;
@@ -306,23 +250,15 @@ impl<S: Storage + Clone> Snapshots<S> {
     ///
     /// # Errors
     /// [`Unusable`] with the first reason against it.
-    pub fn read(
-        &self,
-        seq: u64,
-        verifier: &dyn SignatureVerifier,
-    ) -> Result<(Snapshot, Trust), Unusable> {
+    pub fn read(&self, seq: u64) -> Result<Snapshot, Unusable> {
         let mut file = self.files.open(seq)?.ok_or(Unusable::CutShort)?;
-        let read = self.read_mine(&mut file)?;
-        let (snapshot, trust) = match read {
-            Some(snapshot) => (snapshot?, Trust::Mac),
-            None => (self.read_vouched(&mut file, verifier)?, Trust::Voucher),
-        };
+        let snapshot = self.read_mine(&mut file)?.ok_or(Unusable::Mac)??;
         let prefix = snapshot.header().prefix();
         if prefix.tip.head.seq != seq {
             return Err(Unusable::Name);
         }
         match prefix::compare(&self.storage, &self.ledger_dir, &prefix)? {
-            None => Ok((snapshot, trust)),
+            None => Ok(snapshot),
             Some(mismatch) => Err(Unusable::Ledger(mismatch)),
         }
     }
@@ -336,30 +272,6 @@ impl<S: Storage + Clone> Snapshots<S> {
             return Ok(None);
         };
         Ok(file.read_under(&SnapshotKey::new(&secret), |body| Snapshot::read(body))?)
-    }
-
-    /// The snapshot, if somebody vouches for its state.
-    fn read_vouched(
-        &self,
-        file: &mut SnapshotFile<S::File>,
-        verifier: &dyn SignatureVerifier,
-    ) -> Result<Snapshot, Unusable> {
-        let first = file.read_unproven(|body| stated_header(body))?;
-        let vouched = first.filter(|header| {
-            let peaks = header.peaks.clone();
-            MerkleAccumulator::from_peaks(header.seq, peaks)
-                .is_some_and(|merkle| self.voucher.vouches_for(header, &merkle.root()))
-        });
-        let header = vouched.ok_or(Unusable::Mac)?;
-        let snapshot = file.read_unproven(|body| Snapshot::read(body))??;
-        // Nobody vouches for a file that changes while it is read.
-        if *snapshot.header() != header {
-            return Err(Unusable::Mac);
-        }
-        if !snapshot.state().ballots_verify(verifier) {
-            return Err(Unusable::Signature);
-        }
-        Ok(snapshot)
     }
 
     /// Takes a snapshot of `node` as it is, and removes old ones.
@@ -454,8 +366,8 @@ impl<S: Storage + Clone> Snapshots<S> {
         verifier: Box<dyn SignatureVerifier + Send + Sync>,
     ) -> Result<Opened<Node<FileLedger<S>>>, NodeError> {
         let options = options.into();
-        let Found { snapshot, ignored } = self.find(verifier.as_ref());
-        let prefix = (snapshot.as_ref()).map(|(snapshot, _)| snapshot.header().prefix());
+        let Found { snapshot, ignored } = self.find();
+        let prefix = snapshot.as_ref().map(|snapshot| snapshot.header().prefix());
         let options = OpenOptions {
             acknowledged: options.acknowledged.max(acknowledged(&ignored)),
             prefix,
@@ -463,10 +375,10 @@ impl<S: Storage + Clone> Snapshots<S> {
         };
         let ledger = FileLedger::open_on(self.storage.clone(), &self.ledger_dir, options)?;
         let used = snapshot.filter(|_| ledger.prefix() == prefix.as_ref());
-        let from = used.as_ref().map(|(snapshot, _)| snapshot.header().seq);
+        let from = used.as_ref().map(|snapshot| snapshot.header().seq);
         let Replayed { state, merkle, .. } = match used {
             None => replay(ledger.reader()?, verifier.as_ref())?,
-            Some((snapshot, _)) => {
+            Some(snapshot) => {
                 let rest = ledger.reader_from(snapshot.header().place.offset())?;
                 Replay::resume(verifier.as_ref(), snapshot).read_to_end(LineReader::new(rest))?
             }
@@ -501,15 +413,15 @@ impl<S: Storage + Clone> Snapshots<S> {
         &self,
         verifier: &dyn SignatureVerifier,
     ) -> Result<Opened<Replayed>, NodeError> {
-        let Found { snapshot, ignored } = self.find(verifier);
-        let prefix = (snapshot.as_ref()).map(|(snapshot, _)| snapshot.header().prefix());
+        let Found { snapshot, ignored } = self.find();
+        let prefix = snapshot.as_ref().map(|snapshot| snapshot.header().prefix());
         let storage = self.storage.clone();
         let reader = LedgerReader::open_behind_on(storage, &self.ledger_dir, prefix.as_ref())?;
         let used = snapshot.filter(|_| reader.prefix() == prefix.as_ref());
-        let from = used.as_ref().map(|(snapshot, _)| snapshot.header().seq);
+        let from = used.as_ref().map(|snapshot| snapshot.header().seq);
         let value = match used {
             None => replay(reader.reader(), verifier)?,
-            Some((snapshot, _)) => {
+            Some(snapshot) => {
                 let rest = reader.reader_behind(snapshot.header().place.offset());
                 Replay::resume(verifier, snapshot).read_to_end(LineReader::new(rest))?
             }

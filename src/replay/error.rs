@@ -119,6 +119,13 @@ impl ReplayProblem {
         }
     }
 
+    /// Whether it is only that this version does not know the operation: a newer one wrote it, and the
+    /// chain is as sound as before.
+    #[must_use]
+    pub const fn is_of_a_newer_version(&self) -> bool {
+        matches!(self, Self::Event(EventError::UnknownOperation { .. }))
+    }
+
     /// Whether the bytes are intact, and it is the event that is wrong.
     #[must_use]
     pub const fn is_illegal(&self) -> bool {

@@ -174,6 +174,12 @@ impl<'v> Replay<'v> {
         Ok((recorded, role))
     }
 
+    /// What checks the chain behind the last line that was read, whether or not the rules took it.
+    #[must_use]
+    pub fn into_chain(self) -> ChainVerifier {
+        self.chain
+    }
+
     /// The state so far; `None` before the ledger is founded.
     #[must_use]
     pub fn state(&self) -> Option<&State> {

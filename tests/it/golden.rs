@@ -16,6 +16,7 @@
 //! out as it was.
 
 mod authorization;
+mod checkpoints;
 mod evidence;
 mod failures;
 mod lives;
@@ -71,6 +72,7 @@ fn scenarios() -> impl Iterator<Item = &'static Golden> {
         membership::SCENARIOS,
         authorization::SCENARIOS,
         failures::SCENARIOS,
+        checkpoints::SCENARIOS,
     ]
     .into_iter()
     .flatten()

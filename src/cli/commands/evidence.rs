@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::contradiction::{self, Checkpoints};
 use crate::chain::line::Line;
 use crate::chain::lines::LineReader;
 use crate::cli::error::Failure;
@@ -33,6 +34,8 @@ pub enum EvidenceCommand {
         "  althing evidence show clinic\n  althing evidence show clinic --out evidence.json"
     ))]
     Show(Show),
+    /// Make evidence of two checkpoints that contradict each other, and record it.
+    Checkpoints(Checkpoints),
 }
 
 /// Arguments of `evidence show`.
@@ -40,7 +43,7 @@ pub enum EvidenceCommand {
 pub struct Show {
     /// The entry number of the evidence, or the accused node's name or id.
     evidence: String,
-    /// Write the two signed ballots to a file, which `althing submit` accepts on any copy of the
+    /// Write the two signed ballots or checkpoints to a file, which `althing submit` accepts on any copy of the
     /// ledger; standard output for '-'.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -173,20 +176,23 @@ impl Report for EvidenceView {
 
 /// Runs `althing evidence`.
 pub fn run(command: &EvidenceCommand, session: &Session, output: &Output) -> Result<Exit, Failure> {
-    let state = session.read()?.state;
     match command {
-        EvidenceCommand::List => output.report(&EvidenceList {
-            evidence: summaries(&state),
-        })?,
+        EvidenceCommand::Checkpoints(options) => contradiction::run(options, session, output),
+        EvidenceCommand::List => {
+            let evidence = summaries(&session.read()?.state);
+            output.report(&EvidenceList { evidence })?;
+            Ok(Exit::Ok)
+        }
         EvidenceCommand::Show(show) => {
+            let state = session.read()?.state;
             let summary = find(&state, &show.evidence)?;
             match read_entry(session, summary.seq)? {
                 Found::Ballots(evidence) => show_ballots(show, summary, evidence, output)?,
                 Found::Checkpoints(heads) => show_checkpoints(show, summary, heads, output)?,
             }
+            Ok(Exit::Ok)
         }
     }
-    Ok(Exit::Ok)
 }
 
 fn show_ballots(

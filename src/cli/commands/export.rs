@@ -13,8 +13,10 @@ use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::Output;
 use crate::cli::session::Session;
+use crate::cli::style::escaped;
 use crate::governance::event::Event;
 use crate::governance::kind::ProposalKind;
+use crate::ledger::LedgerReader;
 
 /// Arguments of `export`.
 #[derive(Debug, Args)]
@@ -48,29 +50,37 @@ struct AuditEntry {
     details: Value,
 }
 
-/// Runs `althing export`. Nothing is exported of a ledger that does not verify.
+/// Runs `althing export`. Nothing is exported of a ledger that does not verify, but operations of a
+/// newer version are passed on as they are.
 pub fn run(export: &Export, session: &Session, output: &Output) -> Result<Exit, Failure> {
-    let entries = session.read()?.head.seq;
-    match export.format {
-        Format::AuditJson => audit_json(session, output)?,
-        Format::Jsonl => jsonl(session, output)?,
+    match session.read() {
+        Ok(_) => {}
+        Err(failure) if failure.code == "event.unknown-operation" => {
+            output.note(&format!("not judged: {}", escaped(&failure.message)));
+        }
+        Err(failure) => return Err(failure),
     }
+    let reader = session.open_intact_reader()?;
+    let entries = match export.format {
+        Format::AuditJson => audit_json(&reader, output)?,
+        Format::Jsonl => jsonl(&reader, output)?,
+    };
     output.note(&format!("exported {entries} entries"));
     Ok(Exit::Ok)
 }
 
-fn jsonl(session: &Session, output: &Output) -> Result<(), Failure> {
-    let reader = session.open_reader()?;
+fn jsonl(reader: &LedgerReader, output: &Output) -> Result<u64, Failure> {
     let mut text = String::new();
     reader
         .reader()
         .read_to_string(&mut text)
         .map_err(|error| Failure::new(Exit::Failure, "ledger.io", error.to_string()))?;
-    output.text(&text)
+    output.text(&text)?;
+    Ok(text.lines().count() as u64)
 }
 
-fn audit_json(session: &Session, output: &Output) -> Result<(), Failure> {
-    let reader = session.open_reader()?;
+fn audit_json(reader: &LedgerReader, output: &Output) -> Result<u64, Failure> {
+    let mut entries = 0;
     let mut lines = LineReader::new(reader.reader());
     let mut names = Names::default();
     let mut separator = "[\n";
@@ -81,15 +91,25 @@ fn audit_json(session: &Session, output: &Output) -> Result<(), Failure> {
         .filter(|raw| raw.ending == Ending::LineFeed)
     {
         let line = Line::decode(raw.bytes).map_err(|error| broken(error.to_string()))?;
-        let event =
-            Event::decode(line.operation, line.data).map_err(|error| broken(error.to_string()))?;
-        names.learn(&event);
-        let entry = entry(&line, AuditView::of(&event, &names));
+        let view = match Event::decode(line.operation, line.data) {
+            Ok(event) => {
+                names.learn(&event);
+                AuditView::of(&event, &names)
+            }
+            // The replay came as far as a newer version's first entry: this is that one, or behind it.
+            Err(_) => AuditView {
+                details: serde_json::from_str(line.data).unwrap_or_default(),
+                ..AuditView::default()
+            },
+        };
+        entries = line.seq;
+        let entry = entry(&line, view);
         let text = serde_json::to_string(&entry).map_err(|error| broken(error.to_string()))?;
         output.text(&format!("{separator}{text}"))?;
         separator = ",\n";
     }
-    output.text("\n]\n")
+    output.text("\n]\n")?;
+    Ok(entries)
 }
 
 fn entry(line: &Line<'_>, view: AuditView) -> AuditEntry {

@@ -3,6 +3,7 @@
 pub mod authorization;
 pub mod checkpoint;
 pub mod completions;
+pub mod contradiction;
 pub mod demo;
 pub mod diff;
 pub mod evidence;

@@ -114,6 +114,8 @@ struct NodeView {
     key: PublicKey,
     added_at_seq: u64,
     evidence: Vec<ProposalId>,
+    /// The entries that hold two checkpoints of this node that contradict each other.
+    contradicting_checkpoints: Vec<u64>,
 }
 
 impl Report for NodeView {
@@ -131,6 +133,10 @@ impl Report for NodeView {
         ];
         for proposal in &self.evidence {
             lines.push(("evidence", format!("equivocation on {proposal}")));
+        }
+        for seq in &self.contradicting_checkpoints {
+            let what = format!("contradicting checkpoints, entry {seq}");
+            lines.push(("evidence", what));
         }
         fields(&lines)
     }
@@ -210,6 +216,10 @@ pub fn run(command: &NodeCommand, session: &Session, output: &Output) -> Result<
                 key: node.key().clone(),
                 added_at_seq: node.added_at(),
                 evidence: evidence.map(|(_, proposal, _)| proposal).collect(),
+                contradicting_checkpoints: (state.contradicting_heads())
+                    .filter(|(accused, ..)| *accused == id)
+                    .map(|(_, _, record)| record.seq)
+                    .collect(),
             })?;
         }
         NodeCommand::BlastRadius(blast_radius) => {

@@ -146,6 +146,10 @@ impl From<RepairError> for Failure {
         match error {
             RepairError::Open(error) => error.into(),
             RepairError::Read(_) => Self::new(Exit::Failure, error.code(), error.to_string()),
+            RepairError::NewerVersion(_) => {
+                Self::new(Exit::Illegal, error.code(), error.to_string())
+                    .hint("a newer version of althing wrote this ledger: repair it with that")
+            }
             RepairError::Nothing(_) => {
                 Self::new(Exit::ChainBroken, error.code(), error.to_string())
                     .hint("ask another node for a copy of the ledger")

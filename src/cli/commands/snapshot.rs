@@ -11,7 +11,6 @@ use crate::cli::style::{Grid, bold, fields, good};
 use crate::governance::digest::Digest;
 use crate::governance::id::LedgerId;
 use crate::governance::time::Timestamp;
-use crate::identity::MlDsaVerifier;
 use crate::node::snapshots::{Snapshots, Taken};
 use crate::replay::snapshot::Header;
 
@@ -102,8 +101,6 @@ struct SnapshotView {
     contents: Option<Contents>,
     /// Whether it would be used.
     used: bool,
-    /// Why it is believed: `mac` or `checkpoint`.
-    trust: Option<&'static str>,
     /// Why it would not be used.
     reason: Option<Reason>,
 }
@@ -170,7 +167,7 @@ fn inspect(snapshots: &Snapshots) -> Result<InspectReport, Failure> {
         .map_err(|error| Failure::new(Exit::Failure, "snapshot.io", error.to_string()))?;
     let mut views: Vec<SnapshotView> = Vec::new();
     for seq in list {
-        let read = snapshots.read(seq, &MlDsaVerifier);
+        let read = snapshots.read(seq);
         let contents = snapshots.header(seq);
         views.push(SnapshotView {
             seq,
@@ -178,7 +175,6 @@ fn inspect(snapshots: &Snapshots) -> Result<InspectReport, Failure> {
             bytes: snapshots.bytes(seq).ok(),
             contents: contents.as_ref().map(Contents::of),
             used: read.is_ok() && !views.iter().any(|newer| newer.used),
-            trust: read.as_ref().ok().map(|(_, trust)| trust.name()),
             reason: read.err().map(|reason| Reason {
                 code: reason.code(),
                 message: reason.to_string(),

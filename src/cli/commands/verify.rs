@@ -1,16 +1,18 @@
 //! `althing verify`: check every hash, link, signature and decision.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 
+use super::contradiction::with_hint;
 use super::explain;
 use crate::chain::checkpoint::Checkpoint;
 use crate::chain::line::{Head, Line};
 use crate::chain::lines::{Ending, LineReader, ReadLineError};
 use crate::chain::merkle::MerkleAccumulator;
+use crate::chain::verify::ChainVerifier;
 use crate::cli::error::{Failure, replay_exit};
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
@@ -70,6 +72,8 @@ struct Problem {
     seq: u64,
     offset: u64,
     message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -112,6 +116,9 @@ impl Report for VerifyReport {
                 escaped(&problem.message),
                 problem.code
             ));
+            if let Some(hint) = &problem.hint {
+                text.push_str(&format!("hint: {hint}\n"));
+            }
         }
         text
     }
@@ -126,6 +133,7 @@ impl VerifyReport {
             seq: self.entries,
             offset: 0,
             message: failure.message.clone(),
+            hint: failure.hint.clone(),
         };
         self.problems.insert(0, fault);
     }
@@ -158,7 +166,7 @@ pub fn run(verify: &Verify, session: &Session, output: &Output) -> Result<Exit, 
         session.memory().forget(session.ledger_dir(), id)?;
     }
     if let Some(head) = head.filter(|_| report.ok) {
-        let pinned = pinned.as_ref().map(Checkpoint::head);
+        let pinned = checkpoint.as_deref().zip(pinned.as_ref());
         match hold(&head, pinned, session, &reader) {
             Ok(()) => session.remember(&head),
             Err(failure) if failure.exit == Exit::Mismatch => {
@@ -175,13 +183,16 @@ pub fn run(verify: &Verify, session: &Session, output: &Output) -> Result<Exit, 
 /// Holds the ledger to a pinned checkpoint and to what was seen of it before.
 fn hold(
     now: &TreeHead,
-    pinned: Option<&TreeHead>,
+    pinned: Option<(&Path, &Checkpoint)>,
     session: &Session,
     reader: &LedgerReader,
 ) -> Result<(), Failure> {
     let source = || Ok(reader.reader());
-    if let Some(pinned) = pinned {
-        tree::check_head(pinned, now, source)?;
+    if let Some((file, pinned)) = pinned
+        && let Err(failure) = tree::check_head(pinned.head(), now, source)
+    {
+        let state = session.read()?.state;
+        return Err(with_hint(failure, pinned, file, &state));
     }
     session.memory().check(session.ledger_dir(), now, source)
 }
@@ -205,6 +216,7 @@ fn examine(
             seq: refusal.seq,
             offset: refusal.offset,
             message: refusal.message.clone(),
+            hint: None,
         });
         examination.exit = Exit::ChainBroken;
     }
@@ -240,6 +252,7 @@ fn notes(
                 "{} bytes of a write that was never acknowledged; the next writer sets them aside",
                 tail.bytes
             ),
+            hint: None,
         });
     }
     if let Some(clock) = clock.filter(|clock| *clock > now.saturating_add(MAX_CLOCK_LEAD)) {
@@ -248,6 +261,7 @@ fn notes(
             seq: head.seq,
             offset: 0,
             message: format!("the last entry is of {clock}, this machine's clock says {now}"),
+            hint: None,
         });
     }
     notes
@@ -288,6 +302,8 @@ impl Examination {
     fn read(&mut self, reader: &LedgerReader) -> Result<(), Failure> {
         let verifier = MlDsaVerifier;
         let mut replay = Some(Replay::new(&verifier));
+        // Behind an operation of a newer version the chain is still followed.
+        let mut chain: Option<ChainVerifier> = None;
         let mut lines = LineReader::new(reader.reader());
         let mut seq = 0;
         loop {
@@ -320,11 +336,20 @@ impl Examination {
                 Some(strict) => match strict.line(raw.bytes) {
                     Ok(()) => self.good_line(raw.bytes, raw.offset, strict),
                     Err(error) => {
+                        let newer = error.problem.is_of_a_newer_version();
                         self.replay_problem(&error);
-                        replay = None;
+                        chain = replay.take().filter(|_| newer).map(Replay::into_chain);
                     }
                 },
-                None => self.line_alone(raw.bytes, seq, raw.offset),
+                None => match chain.as_mut().map(|chain| chain.read(raw.bytes)) {
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => {
+                        let message = error.to_string();
+                        self.chain_problem(error.code(), seq, raw.offset, message);
+                        chain = None;
+                    }
+                    None => self.line_alone(raw.bytes, seq, raw.offset),
+                },
             }
         }
         if let Some(strict) = replay
@@ -332,7 +357,27 @@ impl Examination {
         {
             self.replay_problem(&error);
         }
+        if let Some(chain) = chain {
+            self.not_judged(&chain);
+        }
         Ok(())
+    }
+
+    /// Says what was not judged of a chain that is sound to its end.
+    fn not_judged(&mut self, chain: &ChainVerifier) {
+        let (from, to) = (self.head.seq + 1, chain.head().seq);
+        if let Some(problem) = self.problems.first_mut() {
+            problem.message.push_str(&format!(
+                "; entries {from} to {to} are not judged, but their hashes and links hold"
+            ));
+            problem.hint = Some(
+                "a newer version of althing wrote this ledger: verify it with that".to_owned(),
+            );
+        }
+        if !chain.batch_complete() {
+            let message = "the ledger ends before the end of a batch".to_owned();
+            self.chain_problem("replay.incomplete-batch", to + 1, 0, message);
+        }
     }
 
     fn good_line(&mut self, raw: &[u8], offset: u64, replay: &Replay<'_>) {
@@ -396,6 +441,7 @@ impl Examination {
                 seq,
                 offset,
                 message,
+                hint: None,
             });
         }
     }

@@ -142,6 +142,10 @@ fn sign(
     };
     let scope = format!("ballot/{}/{}", state.ledger(), proposal.id());
     let slot = Slot::new(scope, vote.decision.name());
+    // Under every key that it held while the proposal was open, a second ballot is evidence.
+    let registered = state.registry().get(voter).into_iter();
+    let former = registered.flat_map(|node| node.former_keys());
+    session.follow(signer, former.map(|held| &held.key))?;
     let statement = Statement::new(ballot)
         .map_err(|error| Failure::usage("ballot.malformed", error.to_string()))?;
     let Signer { key, journal } = signer;

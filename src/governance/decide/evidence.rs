@@ -31,7 +31,7 @@ pub(super) fn contradicting_heads(
         return Err(Rejection::UnknownNode { node });
     };
     let term = state.term_of(node, registered);
-    let keys: Vec<&PublicKey> = registered.keys_held_between(term, u64::MAX).collect();
+    let keys: Vec<&PublicKey> = state.keys_of_term(node).collect();
     if !evidence.is_signed_by(&keys, context.verifier) {
         return Err(Rejection::EvidenceSignature { voter: node });
     }

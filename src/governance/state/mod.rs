@@ -17,7 +17,7 @@ use std::sync::Arc;
 use super::digest::Digest;
 use super::founding::Founding;
 use super::id::{LedgerId, NodeId, ProposalId, Subject};
-use super::key::SignatureVerifier;
+use super::key::PublicKey;
 use super::label::Name;
 use super::policy::Policy;
 use super::proposal::Action;
@@ -209,22 +209,6 @@ impl State {
         self.evidence.get(&(node, proposal))
     }
 
-    /// Whether every ballot that was recorded is signed by the key that its voter held then.
-    ///
-    /// A replay has checked that. This is for a state that came in another way.
-    #[must_use]
-    pub fn ballots_verify(&self, verifier: &dyn SignatureVerifier) -> bool {
-        self.proposals.iter().all(|proposal| {
-            proposal.electorate().all(|(voter, member)| {
-                member.ballot().is_none_or(|ballot| {
-                    let node = self.registry.get(voter);
-                    let key = node.map(|node| node.key_at(ballot.seq).0);
-                    key.is_some_and(|key| ballot.signed.is_signed_by(key, verifier))
-                })
-            })
-        })
-    }
-
     /// The evidence of contradicting checkpoints, by node and the entry that began its term.
     pub fn contradicting_heads(&self) -> impl Iterator<Item = (NodeId, u64, &EvidenceRecord)> {
         self.contradicting_heads
@@ -262,6 +246,15 @@ impl State {
         });
         let entries = given.filter_map(ProposalState::ended_seq);
         entries.max().unwrap_or(0).max(registered.added_at())
+    }
+
+    /// The keys that `node` has held in its present term, oldest first; none of a stranger. It answers
+    /// for every checkpoint that one of them signed.
+    pub fn keys_of_term(&self, node: NodeId) -> impl Iterator<Item = &PublicKey> {
+        self.registry.get(node).into_iter().flat_map(move |it| {
+            let term = self.term_of(node, it);
+            it.keys_held_between(term, u64::MAX)
+        })
     }
 
     /// The counts of predictions.

@@ -414,7 +414,7 @@ fn a_key_signs_one_history_of_a_tree() {
     let (key, head) = (key(), Trees::head(9, false));
     let node = key.node_id();
     for proof in [None, Trees::proof(6, 9, false), Trees::proof(7, 8, false)] {
-        let refused = journal.sign_tree_head(&key, node, &head, 40, |_| proof);
+        let refused = journal.sign_tree_head(&key, node, &head, 40, |_| proof.clone());
         assert_eq!(code(refused), "checkpoint.no-consistency");
     }
     let other = SigningKey::from_seed(Algorithm::MlDsa44, &[6; 32]).unwrap();
@@ -449,4 +449,109 @@ fn a_damaged_record_of_a_tree_signs_nothing() {
         assert_ne!(changed, text);
         assert_eq!(refused.unwrap_err().code(), "journal.malformed");
     }
+}
+
+fn new_key() -> SigningKey {
+    SigningKey::from_seed(Algorithm::MlDsa44, &[6; 32]).unwrap()
+}
+
+/// The journal of the key that came after `key()`, which follows the former one's.
+fn open_new(dir: &TempDir) -> SigningJournal {
+    let keys = dir.path().join("keys");
+    let mut journal = SigningJournal::open(&keys, new_key().public_key()).unwrap();
+    // Its own journal and one that is not there change nothing.
+    let absent = SigningKey::from_seed(Algorithm::MlDsa44, &[7; 32]).unwrap();
+    let all = [key(), new_key(), absent];
+    journal
+        .follow(&keys, all.iter().map(SigningKey::public_key))
+        .unwrap();
+    journal
+}
+
+#[test]
+fn a_new_key_does_not_contradict_a_former_one() {
+    let dir = TempDir::new().unwrap();
+    let mut old = open(&dir).unwrap();
+    let first = sign(&mut old, "one", "approve", "").unwrap();
+    let mut journal = open_new(&dir);
+    // What the former key signs later counts as well.
+    sign(&mut old, "two", "reject", "").unwrap();
+    force(&mut old, "three", "approve");
+    force(&mut old, "three", "reject");
+    let mut sign_new = |proposal: &str, decision: &str| {
+        let statement = Statement::new(vote(decision, "")).unwrap();
+        journal.sign_once(&new_key(), &slot(proposal, decision), statement)
+    };
+    for (proposal, decision) in [
+        ("one", "reject"),
+        ("two", "approve"),
+        ("three", "approve"),
+        ("three", "reject"),
+    ] {
+        let refused = sign_new(proposal, decision).unwrap_err();
+        assert_eq!(refused.code(), "already-signed", "{proposal} {decision}");
+    }
+    // The same again is signed by the new key, and nothing of the former one's is handed out.
+    let again = sign_new("one", "approve").unwrap();
+    assert!(again.is_signed_by(new_key().public_key(), &MlDsaVerifier));
+    assert_ne!(again, first);
+    assert_eq!(sign_new("one", "approve").unwrap(), again);
+    sign_new("four", "abstain").unwrap();
+    assert_eq!(lines(&dir), 4);
+    // On purpose only.
+    let statement = Statement::new(vote("reject", "")).unwrap();
+    journal
+        .sign_despite_conflict(&new_key(), &slot("one", "reject"), statement)
+        .unwrap();
+}
+
+#[test]
+fn a_new_key_continues_the_tree_of_a_former_one() {
+    let dir = TempDir::new().unwrap();
+    let mut old = open(&dir).unwrap();
+    let former = sign_head(&mut old, 7, false, 10).unwrap();
+    let mut journal = open_new(&dir);
+    let node = key().node_id();
+    let mut sign_new = |size, forked| {
+        let proof = |from| Trees::proof(from, size, forked);
+        let head = Trees::head(size, forked);
+        journal.sign_tree_head(&new_key(), node, &head, 20, proof)
+    };
+    for (size, forked, code) in [
+        (6, false, "already-signed"),
+        (7, true, "already-signed"),
+        (9, true, "checkpoint.no-consistency"),
+    ] {
+        let refused = sign_new(size, forked).unwrap_err();
+        assert_eq!(refused.code(), code, "{size}");
+    }
+    // The very tree is signed by the new key, too.
+    let same = sign_new(7, false).unwrap();
+    assert_ne!(same, former);
+    sign_new(9, false).unwrap();
+    // The former key, still at work elsewhere, goes another way: the new one can't go on.
+    let head = Trees::head(12, true);
+    let signed = old.sign_tree_head(&key(), node, &head, 30, |from| Trees::proof(from, 12, true));
+    assert_eq!(signed.unwrap_err().code(), "checkpoint.no-consistency");
+    sign_head(&mut old, 12, false, 30).unwrap();
+    assert_eq!(sign_new(11, false).unwrap_err().code(), "already-signed");
+    sign_new(12, false).unwrap();
+    // Another node's trees are no business of this one.
+    let other = new_key().node_id();
+    let head = Trees::head(3, true);
+    journal
+        .sign_tree_head(&new_key(), other, &head, 40, |_| None)
+        .unwrap();
+}
+
+#[test]
+fn a_damaged_journal_of_a_former_key_stops_all_signing() {
+    let dir = TempDir::new().unwrap();
+    sign_head(&mut open(&dir).unwrap(), 7, false, 10).unwrap();
+    let mut journal = open_new(&dir);
+    append(&dir, b"{}\n");
+    let head = Trees::head(8, false);
+    let proof = |from| Trees::proof(from, 8, false);
+    let refused = journal.sign_tree_head(&new_key(), key().node_id(), &head, 20, proof);
+    assert_eq!(refused.unwrap_err().code(), "journal.malformed");
 }

@@ -42,6 +42,11 @@ pub(super) fn of(stage: &Stage, event: &Event) -> String {
             let effect = if it.suspended { "suspended" } else { "flagged" };
             format!("{} {} {effect}", node(it.node), proposal(it.proposal_id))
         }
+        Event::CheckpointsContradicted(it) => {
+            let effect = if it.suspended { "suspended" } else { "flagged" };
+            format!("{} {effect}", node(it.node))
+        }
+        Event::CheckpointRecorded(it) => format!("live {}", it.live_grants),
         Event::AuthorizationGranted(it) => {
             format!(
                 "{} {} {}",

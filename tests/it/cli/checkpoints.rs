@@ -333,3 +333,250 @@ fn contradicting_checkpoints_are_evidence_that_anybody_submits() {
     let ran = world.run(&format!("checkpoint sign {path} --as dan --json"));
     ran.fails(3, "node.not-active");
 }
+
+/// A ledger, and a copy of it at the time when it was founded that went another way. Both signed
+/// `size` entries, `dan` both times.
+struct Split {
+    here: World,
+    there: World,
+    /// A checkpoint of the one, of as many entries of the other, and of one more.
+    mine: String,
+    theirs: String,
+    larger: String,
+}
+
+fn split() -> Split {
+    let here = World::founded();
+    let there = here.copy();
+    here.pass("authorize-agent did:example:one", FOUNDED);
+    there.pass("authorize-agent did:example:two", FOUNDED);
+    let create = |world: &World, signers: &str, path: &str| {
+        let line = format!("checkpoint create {signers} -o {path} --now {FOUNDED}");
+        world.run(&line).ok();
+    };
+    let (mine, theirs) = (here.path("mine.txt"), here.path("theirs.txt"));
+    create(&here, "--as ada --as dan", &mine);
+    create(&there, "--as bea --as dan", &theirs);
+    there.pass("authorize-agent did:example:three", FOUNDED);
+    let larger = here.path("larger.txt");
+    create(&there, "--as dan", &larger);
+    Split {
+        here,
+        there,
+        mine,
+        theirs,
+        larger,
+    }
+}
+
+fn message_of(answer: &Value, part: &str) -> String {
+    let text = answer["error"][part].as_str();
+    text.unwrap_or_else(|| panic!("{part}: {answer}"))
+        .to_owned()
+}
+
+#[test]
+fn a_split_view_becomes_evidence_on_a_third_machine() {
+    let split = split();
+    // A third machine has a copy of the one history and both checkpoints, and no keys.
+    let third = split.here.copy();
+    fs::remove_dir_all(third.keys()).unwrap();
+    let met = third.run(&format!("checkpoint verify {} --json", split.theirs));
+    let hint = message_of(&met.fails(12, "checkpoint.inconsistent"), "hint");
+    assert!(hint.contains("signed by bea, dan"), "{hint}");
+    assert!(hint.contains("althing evidence checkpoints"), "{hint}");
+    let met = third.run(&format!("verify --checkpoint {} --json", split.theirs));
+    let report = met.exits(12).json();
+    let hint = report["problems"][0]["hint"].as_str().unwrap();
+    assert!(hint.contains("althing evidence checkpoints"), "{hint}");
+    let (mine, theirs) = (&split.mine, &split.theirs);
+    let file = third.path("evidence.json");
+    let made = format!("evidence checkpoints {mine} {theirs}");
+    let fingerprint = third.fingerprint();
+    third.run(&format!("{made} --out {file}")).ok();
+    assert_eq!(third.fingerprint(), fingerprint);
+    // The order of the two makes no difference.
+    let turned = format!("evidence checkpoints {theirs} {mine} --out -");
+    assert_eq!(third.run(&turned).ok().stdout, read(&file));
+    // It is recorded in both histories: here from the file, there from the checkpoints.
+    for world in [&split.here, &split.there] {
+        let line = format!("submit {file} --json --now {FOUNDED}");
+        let submitted = world.run(&line).ok().json();
+        assert_eq!(submitted["results"][0]["recorded"], true);
+        let shown = world.run("node show dan --json").ok().json();
+        assert_eq!(shown["status"], "suspended");
+        let list = world.run("evidence list --json").ok().json();
+        let entry = &list["evidence"][0]["seq"];
+        assert_eq!(
+            shown["contradicting_checkpoints"],
+            serde_json::json!([entry])
+        );
+        let text = world.run("node show dan").ok().stdout;
+        assert!(
+            text.contains(&format!("contradicting checkpoints, entry {entry}")),
+            "{text}"
+        );
+        for name in ["ada", "bea"] {
+            let shown = world.run(&format!("node show {name} --json")).ok().json();
+            assert_eq!(shown["status"], "active");
+        }
+        world.verify();
+    }
+    let again = third
+        .run(&format!("{made} --json --now {FOUNDED}"))
+        .ok()
+        .json();
+    let made_here = &again["evidence"][0];
+    assert_eq!(
+        (&made_here["name"], &made_here["recorded"]),
+        (&"dan".into(), &true.into())
+    );
+    assert_eq!(made_here["suspended"], true);
+    let again = third
+        .run(&format!("{made} --json --now {FOUNDED}"))
+        .ok()
+        .json();
+    assert_eq!(again["evidence"][0]["recorded"], false);
+    assert_eq!(again["evidence"][0]["entries"], serde_json::json!([]));
+}
+
+#[test]
+fn checkpoints_of_different_sizes_need_what_the_larger_tree_began_with() {
+    let split = split();
+    let Split {
+        here,
+        there,
+        mine,
+        larger,
+        ..
+    } = &split;
+    let made = format!("evidence checkpoints {mine} {larger} --out - --json");
+    let hint = message_of(&here.run(&made).fails(12, "evidence.no-proof"), "hint");
+    assert!(hint.contains("--other-ledger"), "{hint}");
+    // This ledger again is no other one, and a torn copy may be one all the same.
+    let own = here.ledger().display();
+    here.run(&format!("{made} --other-ledger {own}"))
+        .fails(12, "evidence.no-proof");
+    let other = there.ledger().display();
+    let from_copy = here
+        .run(&format!("{made} --other-ledger {other}"))
+        .ok()
+        .stdout;
+    assert!(
+        from_copy.contains("\"divergence\":{\"path\":["),
+        "{from_copy}"
+    );
+    assert_eq!(there.run(&made).ok().stdout, from_copy);
+    here.run(&format!("{made} --other-ledger {}", here.path("nowhere")))
+        .fails(1, "ledger.not-found");
+    let line =
+        format!("evidence checkpoints {mine} {larger} --other-ledger {other} --now {FOUNDED}");
+    let text = here.run(&line).ok().stdout;
+    assert!(text.contains("dan") && text.contains("yes"), "{text}");
+    let shown = here.run("evidence show dan").ok().stdout;
+    assert!(shown.contains("the second began with"), "{shown}");
+    here.verify();
+}
+
+#[test]
+fn what_does_not_contradict_is_no_evidence() {
+    let split = split();
+    let Split {
+        here,
+        there,
+        mine,
+        theirs,
+        larger,
+    } = &split;
+    let made = |one: &str, other: &str| format!("evidence checkpoints {one} {other} --json");
+    let fingerprints = (here.fingerprint(), there.fingerprint());
+    // The same one twice, and honest growth.
+    here.run(&made(mine, mine))
+        .fails(3, "evidence.not-contradictory");
+    there
+        .run(&made(theirs, larger))
+        .fails(3, "evidence.not-contradictory");
+    here.run(&format!(
+        "{} --other-ledger {}",
+        made(larger, theirs),
+        there.ledger().display()
+    ))
+    .fails(3, "evidence.not-contradictory");
+    // Nobody in question signed both.
+    for name in ["ada", "bea", "cid"] {
+        here.run(&format!("{} --node {name}", made(mine, theirs)))
+            .fails(3, "evidence.no-common-signer");
+    }
+    here.run(&format!("{} --node nobody", made(mine, theirs)))
+        .fails(3, "node.unknown");
+    let unsigned = here.path("unsigned.txt");
+    here.run(&format!("checkpoint create --no-record -o {unsigned}"))
+        .ok();
+    here.run(&made(&unsigned, theirs))
+        .fails(3, "evidence.no-common-signer");
+    // A signature that was moved from another checkpoint is none.
+    let text = read(larger);
+    let line = text.lines().last().unwrap();
+    let moved = here.file("moved.txt", format!("{}{line}\n", read(&unsigned)));
+    here.run(&made(&moved, theirs))
+        .fails(3, "evidence.no-common-signer");
+    let stranger = World::founded();
+    stranger
+        .run(&made(mine, theirs))
+        .fails(3, "statement.wrong-ledger");
+    here.run(&made(mine, &here.path("nowhere.txt")))
+        .fails(1, "file.io");
+    assert_eq!((here.fingerprint(), there.fingerprint()), fingerprints);
+}
+
+#[test]
+fn a_rotated_key_signs_what_its_former_key_could_have_signed() {
+    let split = split();
+    let Split {
+        here,
+        theirs,
+        larger,
+        ..
+    } = &split;
+    here.run("key new dan-2").ok();
+    let rotate = format!("rotate-key dan-2 --as dan --now {FOUNDED}");
+    let voted = here.propose("authorize-agent did:example:voted", FOUNDED);
+    let vote = |decision: &str, name: &str| {
+        let line = format!("vote {voted} {decision} --as {name} --out - --json --now {FOUNDED}");
+        here.run(&line)
+    };
+    vote("approve", "dan").ok();
+    here.run(&rotate).ok();
+    // The former key's ballot never left; the new key gives no other one.
+    vote("reject", "dan-2").fails(4, "already-signed");
+    vote("approve", "dan-2").ok();
+    let node = here.run("node show dan --json").ok().json()["did"].clone();
+    let node = node.as_str().unwrap();
+    for path in [theirs, larger] {
+        let ran = here.run(&format!(
+            "checkpoint sign {path} --as dan-2 --node {node} --no-ledger --json -o -"
+        ));
+        let code = ran.json()["error"]["code"].clone();
+        assert!(
+            code == "already-signed" || code == "checkpoint.no-consistency",
+            "{code}"
+        );
+    }
+    // What continues the former key's last checkpoint is signed.
+    let path = here.path("next.txt");
+    here.run(&format!(
+        "checkpoint create --as dan-2 -o {path} --now {FOUNDED}"
+    ))
+    .ok();
+    // With the ledger put back below it, it is not.
+    let lines = here.lines();
+    let ends: Vec<usize> = (1..lines.len())
+        .filter(|end| lines[end - 1].contains(",\"batch\":[1,1],"))
+        .collect();
+    let back = here.copy();
+    let kept = ends[ends.len() - 1];
+    fs::write(back.segment(), lines[..kept].join("\n") + "\n").unwrap();
+    back.run("verify --forget").ok();
+    let line = format!("checkpoint create --no-record --as dan-2 -o {path} --json");
+    back.run(&line).fails(4, "already-signed");
+}

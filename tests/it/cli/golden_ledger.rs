@@ -74,6 +74,11 @@ fn every_operation_has_a_golden_line() {
         let needle = format!("\"operation\":\"{operation}\"");
         assert!(text.contains(&needle), "no golden line of {operation}");
     }
+    // Evidence has two forms.
+    for start in ["{\"first\":", "{\"checkpoints\":{\"divergence\":"] {
+        let needle = format!("\"operation\":\"byzantine_detected\",\"data\":{start}");
+        assert!(text.contains(&needle), "no golden line of evidence {start}");
+    }
 }
 
 #[test]
@@ -264,6 +269,7 @@ fn story() -> World {
     world.run(&format!("close {judged} --now {}", day(13))).ok();
     new_keys(&world, &day);
     delegate_and_freeze(&world, &day);
+    sign_two_histories(&world, &day(20));
     world.propose("authorize-agent did:example:open", &day(20));
     world
 }
@@ -295,6 +301,21 @@ fn new_keys(world: &World, day: &impl Fn(u32) -> String) {
     carry_out(world, reinstatement, &voters, "2026-02-15");
     let voters = ["ada", "bea-2", "eve-2"];
     carry_out(world, "replace-key cid --file cid-2", &voters, "2026-02-16");
+}
+
+/// A node signs this history, and one that parts from it.
+fn sign_two_histories(world: &World, now: &str) {
+    let other = world.copy();
+    for subject in ["one", "two"] {
+        other.propose(&format!("authorize-agent did:example:{subject}"), now);
+    }
+    let (here, there) = (world.path("here.txt"), world.path("there.txt"));
+    let sign = format!("checkpoint create --as cid-2 --now {now} -o");
+    world.run(&format!("{sign} {here}")).ok();
+    other.run(&format!("{sign} {there} --no-record")).ok();
+    let copy = other.ledger().display();
+    let made = format!("evidence checkpoints {here} {there} --other-ledger {copy} --now {now}");
+    world.run(&made).ok();
 }
 
 /// An agent's grant is passed on, then everything is frozen, and the freeze is lifted.

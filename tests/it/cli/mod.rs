@@ -22,6 +22,7 @@ mod history;
 mod independent;
 mod keys;
 mod lifecycle;
+mod newer;
 mod predictions;
 mod processes;
 mod receipts;

@@ -171,6 +171,29 @@ fn the_stable_answers_keep_their_shape() {
         let line = format!("checkpoint {line} --now {HOUR} --json");
         golden(name, &world.run(&line).ok());
     }
+    let other = world.copy();
+    world.propose("authorize-agent did:example:one", HOUR);
+    other.propose("authorize-agent did:example:two", HOUR);
+    let (one, two) = (world.path("one.txt"), world.path("two.txt"));
+    let signed = "checkpoint create --as cid -o";
+    world.run(&format!("{signed} {one} --now {HOUR}")).ok();
+    other.run(&format!("{signed} {two} --now {HOUR}")).ok();
+    golden(
+        "evidence-made",
+        &world
+            .run(&format!(
+                "evidence checkpoints {one} {two} --now {HOUR} --json"
+            ))
+            .ok(),
+    );
+    golden(
+        "evidence-checkpoints",
+        &world.run("evidence show cid --json").ok(),
+    );
+    golden(
+        "node-show-checkpoints",
+        &world.run("node show cid --json").ok(),
+    );
     golden("snapshot-create", &world.run("snapshot create --json").ok());
     golden(
         "snapshot-inspect",

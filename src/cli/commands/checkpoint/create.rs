@@ -131,6 +131,7 @@ pub fn signed(
     let mut signed_by = Vec::new();
     for signer in &mut signers {
         let node = member(&state, signer)?;
+        session.follow(signer, state.keys_of_term(node))?;
         let seconds = session.posix_seconds();
         let cosignature = sign(signer, node, &head, seconds, &reader)?;
         checkpoint.sign(&cosignature, signer.key.public_key())?;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::create::{member, sign};
 use super::{Of, read_request};
 use crate::chain::signing_request::SigningRequest;
+use crate::cli::commands::contradiction::with_hint;
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
@@ -73,9 +74,10 @@ pub(super) fn run(options: &Sign, session: &Session, output: &Output) -> Result<
     let request = read_request(&options.file)?;
     let mut signer = session.signer(&options.signer)?;
     let cosignature = if options.no_ledger {
+        session.follow_all(&mut signer)?;
         unseen(options, &request, &mut signer, session.posix_seconds())?
     } else {
-        seen(&request, &mut signer, session)?
+        seen(options, &request, &mut signer, session)?
     };
     let mut checkpoint = request.checkpoint;
     let key = signer.key.public_key();
@@ -100,6 +102,7 @@ pub(super) fn run(options: &Sign, session: &Session, output: &Output) -> Result<
 
 /// Signs what the ledger at hand says as well.
 fn seen(
+    options: &Sign,
     request: &SigningRequest,
     signer: &mut Signer,
     session: &Session,
@@ -107,9 +110,12 @@ fn seen(
     let replayed = session.read()?;
     let reader = session.open_intact_reader()?;
     let head = request.checkpoint.head();
-    tree::check_head(head, &tree::head(&replayed), || Ok(reader.reader()))?;
+    tree::check_head(head, &tree::head(&replayed), || Ok(reader.reader())).map_err(|failure| {
+        with_hint(failure, &request.checkpoint, &options.file, &replayed.state)
+    })?;
     let state = replayed.state;
     let node = member(&state, signer)?;
+    session.follow(signer, state.keys_of_term(node))?;
     sign(signer, node, head, session.posix_seconds(), &reader)
 }
 

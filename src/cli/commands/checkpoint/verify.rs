@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{Of, read};
+use crate::cli::commands::contradiction::with_hint;
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
@@ -89,7 +90,8 @@ pub(super) fn run(options: &Verify, session: &Session, output: &Output) -> Resul
     let head = checkpoint.head();
     let now = session.read()?;
     let reader = session.open_intact_reader()?;
-    tree::check_head(head, &tree::head(&now), || Ok(reader.reader()))?;
+    tree::check_head(head, &tree::head(&now), || Ok(reader.reader()))
+        .map_err(|failure| with_hint(failure, &checkpoint, &options.file, &now.state))?;
     // Who counts is who was registered then: keys that came later sign later checkpoints.
     let then = session.read_at(Some(At::Seq(head.tree.size)))?.state;
     let found = checkpoint.endorsement(then.registry(), &MlDsaVerifier)?;
