@@ -15,6 +15,7 @@ mod coverage;
 mod drafting;
 mod engine;
 mod event_names;
+mod forks;
 mod generate;
 mod orders;
 mod reference;
@@ -24,9 +25,10 @@ mod steps;
 mod world;
 
 use std::fmt::Write as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use althing::governance::rejection::REJECTION_CODES;
 use proptest::prelude::*;
@@ -47,21 +49,26 @@ const MOST_STEPS: usize = 60;
 /// How many sessions by chance every run of the tests has.
 const A_FEW: u32 = 40;
 
+/// How often a session that goes wrong is tried again in a smaller form.
+const MOST_SHRINKING: u32 = 2_000;
+
 /// A session as the strategies give it.
 type Session = (World, Vec<Step>, Option<Arc<AtomicUsize>>);
 
-fn runner(sessions: u32, seed: u8) -> TestRunner {
+/// What sessions by chance are made from.
+type Seed = [u8; 32];
+
+fn runner(sessions: u32, seed: Seed) -> TestRunner {
     let config = Config {
         cases: sessions,
         failure_persistence: None,
+        // For one session proptest would give up after four attempts.
+        max_shrink_iters: MOST_SHRINKING,
         // A twist that does not fit its step is drawn again.
         max_local_rejects: u32::MAX,
         ..Config::default()
     };
-    TestRunner::new_with_rng(
-        config,
-        TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]),
-    )
+    TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed))
 }
 
 /// Runs sessions, and shows the shortest that goes wrong, if one does.
@@ -118,18 +125,59 @@ fn run_scenarios() -> Coverage {
         if let Err(payload) = catch_unwind(session) {
             let reason = payload.downcast_ref::<String>();
             println!("the scenario \"{}\": {reason:?}", scenario.name);
-            run(runner(1, 0), &as_written(scenario));
+            run(runner(1, [0; 32]), &as_written(scenario));
         }
         met.add(Coverage::collect());
     }
     met
 }
 
-fn run_by_chance(sessions: u32, seed: u8) -> Coverage {
+fn run_by_chance(sessions: u32, seed: Seed) -> Coverage {
     run(
         runner(sessions, seed),
         &Reference::sequential_strategy(1..=MOST_STEPS),
     )
+}
+
+/// As many sessions of a long run are made from one seed.
+const A_BATCH: u32 = 500;
+
+/// A long run, on as many threads as the machine has. What it meets does not depend on them.
+fn run_many(sessions: u32, seed: u8) -> Coverage {
+    let next = AtomicU32::new(0);
+    let work = || {
+        let mut met = Coverage::default();
+        loop {
+            let batch = next.fetch_add(1, Ordering::SeqCst);
+            let left = sessions.saturating_sub(batch.saturating_mul(A_BATCH));
+            if left == 0 {
+                return met;
+            }
+            let mut bytes = [seed; 32];
+            bytes[..4].copy_from_slice(&batch.to_le_bytes());
+            let result = catch_unwind(|| run_by_chance(left.min(A_BATCH), bytes));
+            match result {
+                Ok(more) => met.add(more),
+                Err(payload) => {
+                    // The other threads need not go on.
+                    next.store(sessions, Ordering::SeqCst);
+                    resume_unwind(payload);
+                }
+            }
+        }
+    };
+    let mut met = Coverage::default();
+    std::thread::scope(|scope| {
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            match worker.join() {
+                Ok(more) => met.add(more),
+                Err(payload) => resume_unwind(payload),
+            }
+        }
+    });
+    met
 }
 
 fn assert_complete(met: &Coverage) {
@@ -140,7 +188,7 @@ fn assert_complete(met: &Coverage) {
 #[test]
 fn the_engine_does_what_the_model_does_and_everything_is_met() {
     let mut met = run_scenarios();
-    met.add(run_by_chance(A_FEW, 7));
+    met.add(run_by_chance(A_FEW, [7; 32]));
     assert_complete(&met);
 }
 
@@ -152,7 +200,7 @@ fn long_run_where_one_is_asked_for() {
     let sessions = sessions.parse().expect("a number of sessions");
     let seed = std::env::var("ALTHING_SEED").map_or(1, |seed| seed.parse().expect("0 to 255"));
     let mut met = run_scenarios();
-    met.add(run_by_chance(sessions, seed));
+    met.add(run_many(sessions, seed));
     println!("{}", met.tables());
     assert_complete(&met);
     if std::env::var_os("ALTHING_BLESS").is_some() {
@@ -221,7 +269,7 @@ fn every_code_is_met_or_has_a_reason_why_not() {
 #[test]
 fn a_run_that_misses_something_names_it() {
     let mut scenarios = scenarios::all();
-    let gaps = run(runner(1, 0), &as_written(scenarios.swap_remove(0))).gaps();
+    let gaps = run(runner(1, [0; 32]), &as_written(scenarios.swap_remove(0))).gaps();
     for missed in [
         "never met (Refusal codes): genesis.signature",
         "never met (Statuses of a proposal): overturned",
@@ -241,7 +289,7 @@ fn a_run_that_misses_something_names_it() {
 /// is a proposal, as many approvals as it takes, and one contradiction.
 #[test]
 fn a_session_that_goes_wrong_shrinks_to_the_steps_that_matter() {
-    let result = runner(500, 3).run(
+    let result = runner(500, [3; 32]).run(
         &Reference::sequential_strategy(1..=MOST_STEPS),
         |(mut world, steps, seen)| {
             for step in &steps {

@@ -4,6 +4,7 @@ use super::count::Place;
 use super::members::Standing;
 use super::{Cast, Caused, Change, End, Ending, Evidence, Model, NOW, Opened, Outcome, Told};
 use crate::governance::ballot::Ballot;
+use crate::governance::evidence::ContradictingHeads;
 use crate::governance::id::{NodeId, ProposalId};
 use crate::governance::proposal::Withdrawal;
 use crate::governance::time::Timestamp;
@@ -198,7 +199,19 @@ impl Model {
     }
 
     /// Two checkpoints that contradict each other. BYZ-14, BYZ-15
-    pub(super) fn contradiction(&mut self, node: NodeId, told: &Told) -> Caused {
+    pub(super) fn contradiction(&mut self, heads: &ContradictingHeads, told: &Told) -> Caused {
+        if heads.origin.ledger != self.ledger || told.heads.other_genesis {
+            return Err("statement.wrong-ledger");
+        }
+        let (first, second) = (&heads.first, &heads.second);
+        let contradictory = match heads.divergence {
+            None => first.size == second.size && first.root != second.root,
+            Some(_) => told.heads.diverge,
+        };
+        if !contradictory {
+            return Err("evidence.not-contradictory");
+        }
+        let node = heads.node;
         let mut given = self
             .changes
             .iter()

@@ -48,6 +48,28 @@ pub struct Told {
     pub second_signed_by: Option<Key>,
     /// The key that the command would register.
     pub new_key: Option<ToldKey>,
+    /// What is wrong with what the command claims of the state's hashes.
+    pub wrong_claim: Option<WrongClaim>,
+    /// What the driver says about the checkpoints that the command shows.
+    pub heads: ToldHeads,
+}
+
+/// What of a checkpoint's claim differs from what the engine computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WrongClaim {
+    /// The hash of the state.
+    State,
+    /// The root over the live grants or their number.
+    Grants,
+}
+
+/// What the driver says about two checkpoints, where it takes hashing to tell.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ToldHeads {
+    /// Whether they name another genesis than the ledger's.
+    pub other_genesis: bool,
+    /// Whether it is proved that the larger one's tree does not begin with the smaller one's.
+    pub diverge: bool,
 }
 
 /// What the driver says about a key that a command would register.
@@ -290,6 +312,11 @@ impl Model {
 
     /// Takes commands that are recorded together or not at all.
     pub fn submit_all(&mut self, commands: &[(Command, Told)], at: Timestamp) -> Answer {
+        // CKPT-12
+        let mut behind_the_first = commands.iter().skip(1);
+        if behind_the_first.any(|(it, _)| matches!(it, Command::RecordCheckpoint(_))) {
+            return Answer::Refused("checkpoint.place");
+        }
         let before = (commands.len() > 1).then(|| self.clone());
         let mut outcomes = Vec::new();
         for (command, told) in commands {
@@ -354,20 +381,27 @@ impl Model {
                 let (first, second) = (evidence.first.content(), evidence.second.content());
                 self.submit_evidence(first, second, told, at)
             }
-            Command::SubmitContradictingHeads(heads) => self.contradiction(heads.node, told),
+            Command::SubmitContradictingHeads(heads) => self.contradiction(heads, told),
             Command::RecordPrediction(prediction) => self.predict(prediction, at),
-            // What an engine claims of its own hashes is for others to check.
-            Command::RecordCheckpoint(_) => {
-                self.next_entry();
-                let statuses = self.grant_statuses(at).into_iter();
-                let live = statuses.filter(|(_, status)| *status == "live").count();
-                Ok(Some(Outcome::Checkpointed(live as u64)))
-            }
+            Command::RecordCheckpoint(_) => self.checkpoint(told, at),
             Command::RecordRecovery(_) => {
                 self.next_entry();
                 Ok(Some(Outcome::Recovered))
             }
         }
+    }
+
+    /// CKPT-10, CKPT-12
+    fn checkpoint(&mut self, told: &Told, at: Timestamp) -> Caused {
+        match told.wrong_claim {
+            Some(WrongClaim::State) => return Err("checkpoint.state-hash"),
+            Some(WrongClaim::Grants) => return Err("checkpoint.grants-root"),
+            None => {}
+        }
+        self.next_entry();
+        let statuses = self.grant_statuses(at).into_iter();
+        let live = statuses.filter(|(_, status)| *status == "live").count();
+        Ok(Some(Outcome::Checkpointed(live as u64)))
     }
 
     /// Says which hash the entry of a proposal got.

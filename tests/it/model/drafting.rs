@@ -13,14 +13,16 @@ use althing::governance::proposal::{
 };
 use althing::governance::scope::Scope;
 use althing::governance::time::Timestamp;
+use althing::governance::tree_head::Origin;
 use althing::governance::weight::Weight;
-use althing::testing::model::{Key, Told, ToldKey};
+use althing::testing::model::{Key, Told, ToldHeads, ToldKey, WrongClaim};
 use althing::testing::{actions, prediction};
 use uuid::Uuid;
 
-use super::orders::{Order, What, signer, symbol};
+use super::forks::Fork;
+use super::orders::{Order, What, genesis_symbol, signer, symbol};
 use super::rules::seconds;
-use super::steps::{Matter, Step, Terms, Twist, Whom};
+use super::steps::{Claim, Matter, Step, Terms, Twist, Whom};
 use super::world::{NOWHERE, World, node_id, proposal_id};
 
 /// Makes the orders of one step.
@@ -147,6 +149,8 @@ impl<'a> Drafting<'a> {
                 in_prod,
                 twist,
             } => predict(*model, *in_prod, *twist)?,
+            Step::Checkpoint(claim) => checkpoint(*claim),
+            Step::Fork { node, grown, twist } => self.fork(*node, *grown, *twist)?,
             Step::Recover => Order {
                 what: What::Recover,
                 told: Told::default(),
@@ -393,6 +397,37 @@ impl<'a> Drafting<'a> {
         Some(Order { what, told })
     }
 
+    fn fork(&self, node: usize, grown: bool, twist: Option<Twist>) -> Option<Order> {
+        let mut told = self.signed_by(node, twist)?;
+        told.second_signed_by = Some(self.key_of(node));
+        let mut origin = Origin {
+            ledger: self.world.ledger,
+            genesis: genesis_symbol(),
+        };
+        match twist {
+            Some(Twist::OtherLedger) => origin.ledger = elsewhere(),
+            Some(Twist::OtherGenesis) => origin.genesis = Digest::of(b"another"),
+            Some(Twist::SecondSignedBy(other)) => told.second_signed_by = Some(self.key_of(other)),
+            None
+            | Some(
+                Twist::SignedBy(_)
+                | Twist::FirstKey
+                | Twist::Unsigned
+                | Twist::Nowhere
+                | Twist::Agreeing,
+            ) => {}
+            Some(_) => return None,
+        }
+        let agreeing = twist == Some(Twist::Agreeing);
+        told.heads = ToldHeads {
+            other_genesis: twist == Some(Twist::OtherGenesis),
+            diverge: grown && !agreeing,
+        };
+        let node = known(node, twist == Some(Twist::Nowhere));
+        let what = What::Fork(Fork::of(node, origin, grown, agreeing));
+        Some(Order { what, told })
+    }
+
     fn withdraw(&self, on: u32, twist: Option<Twist>) -> Option<Order> {
         let mut by = *self.world.labels.get(&on)?;
         if let Some(Twist::WithdrawnBy(other)) = twist {
@@ -449,6 +484,21 @@ impl<'a> Drafting<'a> {
             what: What::Rotate(rotation),
             told,
         })
+    }
+}
+
+fn checkpoint(claim: Option<Claim>) -> Order {
+    let wrong_claim = match claim {
+        None | Some(Claim::Right) => None,
+        Some(Claim::OtherState) => Some(WrongClaim::State),
+        Some(Claim::OtherRoot | Claim::OtherCount) => Some(WrongClaim::Grants),
+    };
+    Order {
+        what: What::Checkpoint(claim),
+        told: Told {
+            wrong_claim,
+            ..Told::default()
+        },
     }
 }
 

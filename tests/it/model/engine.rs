@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use althing::governance::command::Command;
-use althing::governance::decide::Context;
+use althing::governance::decide::{Context, decide};
 use althing::governance::digest::Digest;
-use althing::governance::event::{Event, Recorded, Timing};
+use althing::governance::event::{CheckpointRecorded, Event, Recorded, Timing};
 use althing::governance::genesis;
 use althing::governance::id::{LedgerId, NodeId, ProposalId};
 use althing::governance::prediction::PredictionVerdict;
 use althing::governance::state::proposal::ProposalState;
 use althing::governance::tally::Verdict;
+use althing::governance::time::Timestamp;
 use althing::ledger::{Ledger as _, MemoryLedger};
 use althing::node::{Node, NodeError};
 use althing::replay::replay;
@@ -23,10 +24,10 @@ use proptest_state_machine::StateMachineTest;
 use super::compare;
 use super::coverage::{Coverage, Section};
 use super::event_names::{answer, ending, text};
-use super::orders::{What, symbol};
+use super::orders::{Order, What, genesis_symbol, symbol};
 use super::reference::Reference;
 use super::rules::Attempt;
-use super::steps::{FalseStart, Step, Twist};
+use super::steps::{Claim, FalseStart, Step, Twist};
 use super::world::World;
 
 /// The engine, and what the session has met.
@@ -72,9 +73,10 @@ impl StateMachineTest for Sessions {
         }
         met.sessions = 1;
         met.entries = node.state().entries();
+        let hashes = BTreeMap::from([(genesis_symbol(), node.state().identity().origin)]);
         Engine {
             node,
-            hashes: BTreeMap::new(),
+            hashes,
             statuses: BTreeMap::new(),
             met,
         }
@@ -149,8 +151,10 @@ impl Engine {
         let Some((orders, at, expected)) = &world.submitted else {
             return;
         };
-        let hash = |symbol| self.hashes.get(&symbol).copied().unwrap_or(symbol);
-        let commands: Vec<Command> = orders.iter().map(|order| order.command(hash)).collect();
+        let commands: Vec<Command> = orders
+            .iter()
+            .map(|order| self.command(order, *at))
+            .collect();
         self.met.commands += commands.len() as u64;
         let before = statuses_of_nodes(&self.node);
         let recorded = match self.node.submit_all(&commands, *at) {
@@ -158,6 +162,10 @@ impl Engine {
             Err(NodeError::Refused(refusal)) => {
                 agree("the answer", &Answer::Refused(refusal.code()), expected);
                 self.met.note(Section::Refusal, refusal.code());
+                if let [Command::SubmitContradictingHeads(_)] = commands.as_slice() {
+                    let met = format!("two checkpoints refused: {}", refusal.code());
+                    self.met.note(Section::Also, met);
+                }
                 if commands.len() > 1 {
                     let met = "several commands refused together";
                     self.met.note(Section::Also, met);
@@ -168,6 +176,10 @@ impl Engine {
         };
         agree("the answer", &answer(&recorded), expected);
         self.met.entries += recorded.len() as u64;
+        if let ([Command::SubmitContradictingHeads(_)], []) = (commands.as_slice(), &*recorded) {
+            let met = "two checkpoints again";
+            self.met.note(Section::Also, met);
+        }
         if recorded.is_empty() {
             self.met.note(Section::Also, "nothing to record");
         } else if commands.len() > 1 {
@@ -179,6 +191,37 @@ impl Engine {
         }
         self.note_events(&recorded, &before);
         compare::all(self, world);
+    }
+
+    /// An order as a command, with this ledger's hashes in it.
+    fn command(&self, order: &Order, at: Timestamp) -> Command {
+        let claim = match &order.what {
+            What::Checkpoint(Some(claim)) => self.claim(*claim, at),
+            _ => None,
+        };
+        let hash = |symbol| self.hashes.get(&symbol).copied().unwrap_or(symbol);
+        claim.map_or_else(
+            || order.command(hash),
+            |it| Command::RecordCheckpoint(Some(it)),
+        )
+    }
+
+    /// What the state amounts to, or something else; nothing where it is no time to say so.
+    fn claim(&self, claim: Claim, at: Timestamp) -> Option<CheckpointRecorded> {
+        let verifier = Signatures::StandIn.verifier();
+        let command = Command::RecordCheckpoint(None);
+        let events = decide(self.node.state(), &command, &Context { at, verifier });
+        let mut claimed = events.ok()?.into_iter().find_map(|event| match event {
+            Event::CheckpointRecorded(it) => Some(it),
+            _ => None,
+        })?;
+        match claim {
+            Claim::Right => {}
+            Claim::OtherState => claimed.state_hash = Digest::ZERO,
+            Claim::OtherRoot => claimed.grants_root = Digest::ZERO,
+            Claim::OtherCount => claimed.live_grants += 1,
+        }
+        Some(claimed)
     }
 
     /// Remembers hashes and statuses, and counts what was met.
@@ -255,6 +298,15 @@ impl Engine {
             Event::ByzantineDetected(_) => {
                 "evidence against a node that takes no part any more".to_owned()
             }
+            Event::CheckpointsContradicted(it) if it.suspended => {
+                "a node suspended for two checkpoints".to_owned()
+            }
+            Event::CheckpointsContradicted(it) if was(&it.node) == "active" => {
+                "two checkpoints of the last active node".to_owned()
+            }
+            Event::CheckpointsContradicted(_) => {
+                "two checkpoints of a node that takes no part any more".to_owned()
+            }
             Event::NodeRemoved(it) => format!("a node from {} to removed", was(&it.node)),
             Event::NodeReinstated(it) => format!("a node from {} to active", was(&it.node)),
             Event::PredictionRecorded(it) => match it.verdict {
@@ -307,7 +359,9 @@ impl Engine {
             | Step::Withdraw { twist, .. }
             | Step::Rotate { twist, .. }
             | Step::Accuse { twist, .. }
+            | Step::Fork { twist, .. }
             | Step::Predict { twist, .. } => twist.map(Twist::name),
+            Step::Checkpoint(claim) => claim.and_then(Claim::name),
             Step::Again(_) => Some("an earlier order again"),
             Step::Early(_) => Some("a second before the last entry"),
             Step::Together(steps) => {

@@ -13,7 +13,7 @@ use proptest::strategy::Union;
 
 use super::compare::SUBJECTS;
 use super::scenarios;
-use super::steps::{FalseStart, Flaw, Matter, Rules, Start, Step, Terms, Twist, Whom};
+use super::steps::{Claim, FalseStart, Flaw, Matter, Rules, Start, Step, Terms, Twist, Whom};
 use super::world::{NOWHERE, World, label_of};
 
 const HOUR: u64 = 3_600;
@@ -244,6 +244,8 @@ fn honest(view: &View) -> BoxedStrategy<Step> {
     choices.push((4, select(view.pauses.clone()).prop_map(Step::Wait).boxed()));
     choices.push((1, rotations(view)));
     choices.push((2, predictions()));
+    choices.push((1, checkpoints()));
+    choices.push((1, forks(view)));
     if let (Some(newest), false) = (view.voting.last().copied(), view.voters.is_empty()) {
         let choice = (select(view.voters.clone()), decisions());
         let votes = choice.prop_map(move |(by, decision)| Step::Vote {
@@ -295,6 +297,27 @@ fn accusations(view: &View) -> BoxedStrategy<Step> {
         twist: None,
     });
     accusations.boxed()
+}
+
+fn checkpoints() -> BoxedStrategy<Step> {
+    let wrong = vec![
+        Claim::Right,
+        Claim::OtherState,
+        Claim::OtherRoot,
+        Claim::OtherCount,
+    ];
+    let claims = option::weighted(0.5, select(wrong));
+    claims.prop_map(Step::Checkpoint).boxed()
+}
+
+fn forks(view: &View) -> BoxedStrategy<Step> {
+    let choice = (view.node(), any::<bool>());
+    let forks = choice.prop_map(|(node, grown)| Step::Fork {
+        node,
+        grown,
+        twist: None,
+    });
+    forks.boxed()
 }
 
 fn withdrawals(view: &View) -> BoxedStrategy<Step> {
@@ -415,7 +438,7 @@ fn revocation((whom, passed_on, grant): (Whom, bool, Option<u32>)) -> Matter {
 
 /// A step with something wrong with it. The preconditions drop a twist that does not fit its step.
 fn twisted(view: &View) -> BoxedStrategy<Step> {
-    let mut choices = vec![proposals(view), rotations(view), predictions()];
+    let mut choices = vec![proposals(view), rotations(view), predictions(), forks(view)];
     if !view.all.is_empty() {
         choices.extend([votes(view), accusations(view), withdrawals(view)]);
     }
@@ -426,7 +449,7 @@ fn twisted(view: &View) -> BoxedStrategy<Step> {
 }
 
 /// All twists, given a node and a proposal.
-const TWISTS: [fn(usize, u32) -> Twist; 21] = [
+const TWISTS: [fn(usize, u32) -> Twist; 22] = [
     |_, _| Twist::OtherLedger,
     |node, _| Twist::SignedBy(node),
     |_, _| Twist::FirstKey,
@@ -447,6 +470,7 @@ const TWISTS: [fn(usize, u32) -> Twist; 21] = [
     |node, _| Twist::TwoVoters(node),
     |_, _| Twist::TwoHashes,
     |node, _| Twist::SecondSignedBy(node),
+    |_, _| Twist::OtherGenesis,
     |_, _| Twist::TookForEver,
 ];
 
@@ -457,6 +481,7 @@ fn with_twist(mut step: Step, with: Twist) -> Step {
         | Step::Withdraw { twist, .. }
         | Step::Rotate { twist, .. }
         | Step::Accuse { twist, .. }
+        | Step::Fork { twist, .. }
         | Step::Predict { twist, .. } => *twist = Some(with),
         _ => {}
     }

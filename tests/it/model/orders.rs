@@ -15,6 +15,9 @@ use althing::governance::statement::{Signed, StatementContent};
 use althing::testing::model::{Key, Told};
 use althing::testing::{Signatures, Signer};
 
+use super::forks::Fork;
+use super::steps::Claim;
+
 /// A command, and what the model is told about its signatures.
 #[derive(Debug, Clone)]
 pub struct Order {
@@ -33,6 +36,9 @@ pub enum What {
     Evidence(Ballot, Ballot),
     Predict(Prediction),
     Recover,
+    /// With what is claimed of the state, if anything is.
+    Checkpoint(Option<Claim>),
+    Fork(Fork),
 }
 
 /// What stands for the hash of a proposal's entry.
@@ -41,10 +47,15 @@ pub fn symbol(proposal: ProposalId) -> Digest {
 }
 
 /// The key of nobody.
-const NOBODY: Key = 99_999;
+pub const NOBODY: Key = 99_999;
 
 pub fn signer(key: Key) -> Signer {
     Signer::nth(Signatures::StandIn, key)
+}
+
+/// What stands for the hash of the last genesis entry.
+pub fn genesis_symbol() -> Digest {
+    Digest::of(b"genesis")
 }
 
 fn sign<T: StatementContent>(content: T, key: Option<Key>) -> Signed<T> {
@@ -76,6 +87,14 @@ impl Order {
                 second: sign(named(second), self.told.second_signed_by),
             }),
             What::Predict(prediction) => Command::RecordPrediction(prediction.clone()),
+            // Only an engine can say what a claim would be.
+            What::Checkpoint(_) => Command::RecordCheckpoint(None),
+            What::Fork(fork) => {
+                let mut origin = fork.origin;
+                origin.genesis = hash(origin.genesis);
+                let keys = [by, self.told.second_signed_by];
+                Command::SubmitContradictingHeads(Box::new(fork.signed(origin, keys)))
+            }
             What::Recover => Command::RecordRecovery(RecoveryRecorded {
                 bytes: 1,
                 offset: 1,

@@ -1,6 +1,9 @@
 //! Written-out sessions that lead where chance seldom does. Each runs as it stands, and is a thread
 //! that random sessions take up and leave again.
 
+mod checkpoints;
+mod counting;
+
 use althing::governance::ballot::Decision::{self, Abstain, Approve, Reject};
 use althing::governance::kind::AuthorizationKind as Kind;
 
@@ -98,6 +101,7 @@ fn twisted(mut step: Step, with: Twist) -> Step {
         | Step::Withdraw { twist, .. }
         | Step::Rotate { twist, .. }
         | Step::Accuse { twist, .. }
+        | Step::Fork { twist, .. }
         | Step::Predict { twist, .. } => *twist = Some(with),
         _ => {}
     }
@@ -178,6 +182,7 @@ pub fn all() -> Vec<Scenario> {
             overtaken(timelock),
             too_little_approval_early(timelock),
             closed(timelock),
+            checkpoints::contradicting(timelock),
         ]);
     }
     all.extend([
@@ -186,7 +191,6 @@ pub fn all() -> Vec<Scenario> {
         refused_evidence(),
         refused_ends(),
         waiting(),
-        decided_at_the_deadline(),
         held_back(),
         stretched(),
         alone(),
@@ -194,6 +198,14 @@ pub fn all() -> Vec<Scenario> {
         contradictions(),
         together(),
         strict(),
+        checkpoints::recorded(),
+        counting::decided_at_the_deadline(),
+        counting::certain_against_contradictions(),
+        counting::judged_by_both_policies(),
+        counting::out_of_reach_of_both_policies(),
+        counting::stretched_once(),
+        counting::passed_on_too_often(),
+        counting::passed_on_within_its_time(),
     ]);
     all
 }
@@ -694,30 +706,6 @@ fn waiting() -> Scenario {
         Rules {
             timelock: HOUR,
             window: 2 * HOUR,
-            ..Rules::default()
-        },
-    )
-}
-
-/// Who stayed away until the deadline has no say any more, neither then nor when evidence comes up.
-fn decided_at_the_deadline() -> Scenario {
-    let mut it = Script::new(HOUR);
-    for label in [1, 2] {
-        it.propose(0, label, revoke(Kind::Model, Whom::Model(0)))
-            .approve(&[0, 1, 2], label)
-            .then([vote(3, label, Reject)]);
-    }
-    it.wait(DAY)
-        .then([1, 2].map(Step::Close))
-        .propose(0, 3, authorize(Whom::Model(0)))
-        .then([vote(4, 3, Approve), accuse(5, 2)])
-        .carry_out(1);
-    it.named(
-        "decided at the deadline",
-        &[1; 6],
-        Rules {
-            late: true,
-            timelock: HOUR,
             ..Rules::default()
         },
     )

@@ -127,12 +127,41 @@ pub enum Step {
         twist: Option<Twist>,
     },
     Recover,
+    /// The state is put under the chain.
+    Checkpoint(Option<Claim>),
+    /// Somebody shows two contradicting checkpoints of a node: of one size, or of two.
+    Fork {
+        node: usize,
+        grown: bool,
+        twist: Option<Twist>,
+    },
     /// What was submitted so many orders ago comes again, byte by byte.
     Again(usize),
     /// The same as the next step would be, one second before the last entry.
     Early(Box<Self>),
     /// Several at once: all of them are recorded or none.
     Together(Vec<Self>),
+}
+
+/// What whoever records a checkpoint claims of the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    Right,
+    OtherState,
+    OtherRoot,
+    OtherCount,
+}
+
+impl Claim {
+    /// What the coverage table calls it, if it is wrong.
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Right => None,
+            Self::OtherState => Some("with a claim of another state"),
+            Self::OtherRoot => Some("with a claim of another root over the grants"),
+            Self::OtherCount => Some("with a claim of another number of grants"),
+        }
+    }
 }
 
 /// What is proposed.
@@ -222,14 +251,16 @@ pub enum Twist {
     Name(usize),
     /// Somebody else withdraws.
     WithdrawnBy(usize),
-    /// Both ballots of the evidence say the same.
+    /// Both halves of the evidence say the same.
     Agreeing,
     /// The second ballot of the evidence is another node's.
     TwoVoters(usize),
     /// Only the second ballot of the evidence names another hash.
     TwoHashes,
-    /// The second ballot of the evidence is signed by another node.
+    /// The second half of the evidence is signed by another node.
     SecondSignedBy(usize),
+    /// The checkpoints name another genesis.
+    OtherGenesis,
     /// The prediction took longer than a number may say.
     TookForEver,
 }
@@ -254,7 +285,8 @@ impl Twist {
             Self::Id(_) => "with another's node id",
             Self::Name(_) => "with a taken name",
             Self::WithdrawnBy(_) => "withdrawn by another node",
-            Self::Agreeing => "evidence of two equal decisions",
+            Self::Agreeing => "evidence of what agrees",
+            Self::OtherGenesis => "for another genesis",
             Self::TwoVoters(_) => "evidence of two voters",
             Self::TwoHashes => "evidence of two histories",
             Self::SecondSignedBy(_) => "evidence half of which another node signed",
@@ -380,6 +412,11 @@ impl fmt::Display for Step {
             Self::Close(on) => return write!(f, "close #{on}"),
             Self::Execute(on) => return write!(f, "execute #{on}"),
             Self::Recover => return f.write_str("record a recovery"),
+            Self::Checkpoint(claim) => {
+                f.write_str("record a checkpoint")?;
+                let wrong = claim.and_then(Claim::name);
+                return wrong.map_or(Ok(()), |wrong| write!(f, " ({wrong})"));
+            }
             Self::Again(back) => return write!(f, "submit again what came {back} orders ago"),
             Self::Early(step) => return write!(f, "a second before the last entry: {step}"),
             Self::Together(steps) => {
@@ -417,6 +454,14 @@ impl fmt::Display for Step {
             }
             Self::Accuse { node, on, twist } => {
                 write!(f, "somebody accuses node {node} on #{on}")?;
+                twist
+            }
+            Self::Fork { node, grown, twist } => {
+                let sizes = if *grown { "two sizes" } else { "one size" };
+                write!(
+                    f,
+                    "somebody shows two checkpoints of {sizes} by node {node}"
+                )?;
                 twist
             }
             Self::Predict {
