@@ -71,9 +71,9 @@ pub enum ReceiptError {
     #[error("expected the ledger {expected}, found {found}")]
     OtherLedger {
         /// Which ledger it has to be.
-        expected: Origin,
+        expected: Box<Origin>,
         /// Which one it is.
-        found: Origin,
+        found: Box<Origin>,
     },
     /// Another ledger than the pinned one.
     #[error("expected a ledger whose genesis ends with {expected}, found {found}")]

@@ -324,8 +324,8 @@ impl Governed {
         };
         if origin != head.origin {
             return Err(ReceiptError::OtherLedger {
-                expected: head.origin,
-                found: origin,
+                expected: Box::new(head.origin),
+                found: Box::new(origin),
             });
         }
         let grant = receipt.grant;

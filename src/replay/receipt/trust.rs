@@ -216,8 +216,8 @@ impl Weighing<'_> {
         let found = self.checkpoint.head().origin;
         if found != policy.origin {
             return Err(ReceiptError::OtherLedger {
-                expected: policy.origin,
-                found,
+                expected: Box::new(policy.origin),
+                found: Box::new(found),
             });
         }
         let (mut signed, mut total, mut active) = (0, 0, 0);

@@ -171,6 +171,16 @@ fn the_stable_answers_keep_their_shape() {
         let line = format!("checkpoint {line} --now {HOUR} --json");
         golden(name, &world.run(&line).ok());
     }
+    let list = world.run("authorization list --json").ok().json();
+    let grant = list["authorizations"][0]["id"].as_str().unwrap();
+    let receipt = world.path("receipt.json");
+    let create = format!("receipt create {grant} --checkpoint {path} -o {receipt} --json");
+    golden("receipt-create", &world.run(&create).ok());
+    let verify = format!("receipt verify {receipt} --json");
+    golden("receipt-verify", &world.run(&verify).exits(12));
+    let zeros = "0".repeat(64);
+    let other = world.run(&format!("{verify} --origin {zeros}"));
+    golden("refusal-receipt", &other.exits(12));
     let other = world.copy();
     world.propose("authorize-agent did:example:one", HOUR);
     other.propose("authorize-agent did:example:two", HOUR);

@@ -247,6 +247,9 @@ fn no_entry_can_be_left_out_put_twice_or_moved() {
     assert!(ballot.contains(&proposal(&assembly, &open).to_string()));
 }
 
+/// Which entries are left out.
+type Choice = Box<dyn Fn(u64, &Event) -> bool>;
+
 /// The receipt without the entries for which `out` holds.
 fn without(receipt: &Receipt, out: impl Fn(u64, &Event) -> bool) -> Receipt {
     let mut changed = receipt.clone();
@@ -276,7 +279,7 @@ fn what_is_left_out_in_whole_is_missed() {
     let trust = origin(&assembly);
     let newcomer = proposal(&assembly, "AddNode");
     let parent = proposal(&assembly, "AuthorizeAgent");
-    let table: [(&str, Box<dyn Fn(u64, &Event) -> bool>, &str); 7] = [
+    let table: [(&str, Choice, &str); 7] = [
         (
             "a newcomer behind the grant",
             Box::new(move |_, event| is_about(event, newcomer)),
