@@ -59,6 +59,8 @@ pub struct Told {
 pub enum WrongClaim {
     /// The hash of the state.
     State,
+    /// The hash of the registry.
+    Registry,
     /// The root over the live grants or their number.
     Grants,
 }
@@ -395,6 +397,7 @@ impl Model {
     fn checkpoint(&mut self, told: &Told, at: Timestamp) -> Caused {
         match told.wrong_claim {
             Some(WrongClaim::State) => return Err("checkpoint.state-hash"),
+            Some(WrongClaim::Registry) => return Err("checkpoint.registry-hash"),
             Some(WrongClaim::Grants) => return Err("checkpoint.grants-root"),
             None => {}
         }

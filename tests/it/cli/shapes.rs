@@ -29,6 +29,8 @@ fn shape(value: &Value) -> Value {
                     shapes.push(item);
                 }
             }
+            // Lists that are in the order of random ids have no order to tell of.
+            shapes.sort_by_key(Value::to_string);
             shapes.into()
         }
         Value::Object(members) => {

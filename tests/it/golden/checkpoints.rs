@@ -61,6 +61,7 @@ fn records(what: &str, change: fn(&mut CheckpointRecorded)) -> Move {
         let mut claimed = CheckpointRecorded {
             grants_root: grants.root,
             live_grants: grants.size,
+            registry_hash: state.registry_hash(),
             state_hash: state.hash(),
         };
         change(&mut claimed);
@@ -80,6 +81,10 @@ fn recorded(signatures: Signatures) -> Scenario {
             it.state_hash = Digest::ZERO;
         }))
         .then(refused("checkpoint.state-hash"))
+        .when(records("another registry is claimed", |it| {
+            it.registry_hash = Digest::ZERO;
+        }))
+        .then(refused("checkpoint.registry-hash"))
         .when(records("fewer grants are claimed", |it| it.live_grants = 1))
         .then(refused("checkpoint.grants-root"))
         .when(records("what is so is claimed", |_| {}))

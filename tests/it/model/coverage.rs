@@ -225,6 +225,7 @@ const MOVES: &[&str] = &[
     "with a claim of another number of grants",
     "with a claim of another root over the grants",
     "with a claim of another state",
+    "with a claim of another registry",
     "with a duration beyond all numbers",
     "with a proof of possession for another name",
     "with a taken name",

@@ -491,6 +491,7 @@ fn checkpoint(claim: Option<Claim>) -> Order {
     let wrong_claim = match claim {
         None | Some(Claim::Right) => None,
         Some(Claim::OtherState) => Some(WrongClaim::State),
+        Some(Claim::OtherRegistry) => Some(WrongClaim::Registry),
         Some(Claim::OtherRoot | Claim::OtherCount) => Some(WrongClaim::Grants),
     };
     Order {

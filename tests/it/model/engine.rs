@@ -218,6 +218,7 @@ impl Engine {
         match claim {
             Claim::Right => {}
             Claim::OtherState => claimed.state_hash = Digest::ZERO,
+            Claim::OtherRegistry => claimed.registry_hash = Digest::ZERO,
             Claim::OtherRoot => claimed.grants_root = Digest::ZERO,
             Claim::OtherCount => claimed.live_grants += 1,
         }

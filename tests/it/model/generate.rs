@@ -303,6 +303,7 @@ fn checkpoints() -> BoxedStrategy<Step> {
     let wrong = vec![
         Claim::Right,
         Claim::OtherState,
+        Claim::OtherRegistry,
         Claim::OtherRoot,
         Claim::OtherCount,
     ];

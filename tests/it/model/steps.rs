@@ -148,6 +148,7 @@ pub enum Step {
 pub enum Claim {
     Right,
     OtherState,
+    OtherRegistry,
     OtherRoot,
     OtherCount,
 }
@@ -158,6 +159,7 @@ impl Claim {
         match self {
             Self::Right => None,
             Self::OtherState => Some("with a claim of another state"),
+            Self::OtherRegistry => Some("with a claim of another registry"),
             Self::OtherRoot => Some("with a claim of another root over the grants"),
             Self::OtherCount => Some("with a claim of another number of grants"),
         }

@@ -20,6 +20,7 @@ pub fn recorded() -> Scenario {
     let checkpoint = || Step::Checkpoint(None);
     let claims = [
         Claim::OtherState,
+        Claim::OtherRegistry,
         Claim::OtherRoot,
         Claim::OtherCount,
         Claim::Right,
