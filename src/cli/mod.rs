@@ -17,6 +17,7 @@ mod error;
 mod exit;
 mod genesis_file;
 mod output;
+mod problem;
 mod remembered;
 mod resolve;
 mod session;

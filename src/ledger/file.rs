@@ -344,10 +344,6 @@ impl<S: Storage> Ledger for FileLedger<S> {
         Ok(Box::new(self.reader_behind(0)))
     }
 
-    fn reader_from(&self, offset: u64) -> io::Result<Box<dyn Read + '_>> {
-        Ok(Box::new(self.reader_behind(offset)))
-    }
-
     fn unrecorded_recoveries(&self) -> io::Result<Vec<Recovery>> {
         recovery::unrecorded(&self.storage, &self.layout)
     }

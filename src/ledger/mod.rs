@@ -67,17 +67,6 @@ pub trait Ledger {
     /// Where the bytes can't be read.
     fn reader(&self) -> io::Result<Box<dyn Read + '_>>;
 
-    /// The raw bytes of all acknowledged batches from `offset` on, which counts from the ledger's
-    /// first byte.
-    ///
-    /// # Errors
-    /// Where the bytes can't be read.
-    fn reader_from(&self, offset: u64) -> io::Result<Box<dyn Read + '_>> {
-        let mut reader = self.reader()?;
-        io::copy(&mut reader.as_mut().take(offset), &mut io::sink())?;
-        Ok(reader)
-    }
-
     /// The recoveries from crashes that no event in the ledger records yet, this opening's and those
     /// of earlier ones. None where nothing survives a crash.
     ///

@@ -135,6 +135,14 @@ impl<S: Storage> LedgerReader<S> {
         self.segments.iter().map(|segment| segment.bytes).sum()
     }
 
+    /// The file in which a line stands, and the number of the file's first line; `None` where there is
+    /// no segment that could hold it.
+    #[must_use]
+    pub fn segment_of(&self, seq: u64) -> Option<(&Path, u64)> {
+        let segment = self.segments.iter().rfind(|it| it.first_seq <= seq)?;
+        Some((&segment.path, segment.first_seq))
+    }
+
     /// Where the segments start in what [`reader`](Self::reader) yields.
     #[must_use]
     pub fn segment_starts(&self) -> Vec<u64> {

@@ -379,7 +379,7 @@ impl<S: Storage + Clone> Snapshots<S> {
         let Replayed { state, merkle, .. } = match used {
             None => replay(ledger.reader()?, verifier.as_ref())?,
             Some(snapshot) => {
-                let rest = ledger.reader_from(snapshot.header().place.offset())?;
+                let rest = ledger.reader_behind(snapshot.header().place.offset());
                 Replay::resume(verifier.as_ref(), snapshot).read_to_end(LineReader::new(rest))?
             }
         };

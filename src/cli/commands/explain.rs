@@ -1,8 +1,5 @@
 //! `althing verify --explain`: every hash of one entry, with commands that redo it.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
 use serde::Serialize;
 
 use crate::chain::line::Line;
@@ -14,6 +11,7 @@ use crate::chain::verify::{ChainVerifier, VerifyError};
 use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::output::{Output, Report};
+use crate::cli::problem::Problem;
 use crate::cli::session::Session;
 use crate::cli::style::{bad, bold, dim, escaped, good};
 use crate::governance::digest::Digest;
@@ -44,15 +42,6 @@ struct ExplainReport {
     merkle: Option<Merkle>,
 }
 
-/// Where the chain breaks.
-#[derive(Serialize)]
-struct Problem {
-    code: &'static str,
-    seq: u64,
-    offset: u64,
-    message: String,
-}
-
 /// A value that must be found, and how.
 #[derive(Serialize)]
 struct Step {
@@ -80,7 +69,7 @@ pub fn run(seq: Option<u64>, session: &Session, output: &Output) -> Result<Exit,
             scan.problem.map_or(scan.lines, |problem| problem.seq)
         }
     };
-    let report = explain(session.ledger_dir(), scan(&reader, wanted)?, wanted)?;
+    let report = explain(&reader, scan(&reader, wanted)?, wanted)?;
     output.report(&report)?;
     Ok(if report.ok {
         Exit::Ok
@@ -127,12 +116,7 @@ fn scan(reader: &LedgerReader, wanted: u64) -> Result<Scan, Failure> {
             match follow(&mut chain, raw.bytes, raw.ending) {
                 Ok(hash) => open.push(hash),
                 Err((code, message)) => {
-                    scan.problem = Some(Problem {
-                        code,
-                        seq: scan.lines,
-                        offset: raw.offset,
-                        message,
-                    });
+                    scan.problem = Some(Problem::new(code, scan.lines, raw.offset, message));
                 }
             }
             if scan.problem.is_none() && chain.batch_complete() {
@@ -162,15 +146,15 @@ fn stated_hash(raw: &[u8]) -> Option<Digest> {
     Digest::from_hex(hex).ok()
 }
 
-fn explain(dir: &Path, scan: Scan, seq: u64) -> Result<ExplainReport, Failure> {
-    let Some((offset, raw)) = scan.wanted else {
+fn explain(reader: &LedgerReader, scan: Scan, seq: u64) -> Result<ExplainReport, Failure> {
+    let found = scan.wanted.zip(reader.segment_of(seq));
+    let Some(((offset, raw), (file, first))) = found else {
         return Err(Failure::new(
             Exit::Refused,
             "history.no-such-point",
             format!("there is no entry {seq}, the last one is {}", scan.lines),
         ));
     };
-    let (file, first) = segment_of(dir, seq)?;
     let place = Place {
         file: shell_quoted(&file.display().to_string()),
         line: seq - first + 1,
@@ -326,28 +310,6 @@ fn inclusion(entries: &[Digest], index: u64) -> Option<(InclusionProof, Digest)>
     Some((prover.finish().ok()?, tree.root()))
 }
 
-/// The file that holds a line, and the number of its first line.
-fn segment_of(dir: &Path, seq: u64) -> Result<(PathBuf, u64), Failure> {
-    let ledger = dir.join("ledger");
-    let unreadable = |error: std::io::Error| Failure::file(&ledger, &error);
-    let mut found = None;
-    for entry in fs::read_dir(&ledger).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        let name = path.file_name().and_then(|name| name.to_str());
-        let first: Option<u64> = name
-            .and_then(|name| name.strip_suffix(".jsonl"))
-            .filter(|digits| digits.len() == 20)
-            .and_then(|digits| digits.parse().ok());
-        if let Some(first) = first.filter(|first| (1..=seq).contains(first))
-            && found.as_ref().is_none_or(|(_, best)| first > *best)
-        {
-            found = Some((path, first));
-        }
-    }
-    // A ledger that was read has a first segment, unless it has gone since or is misnamed.
-    Ok(found.unwrap_or((ledger, 1)))
-}
-
 fn shell_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
@@ -387,12 +349,8 @@ impl Report for ExplainReport {
         }
         if let Some(problem) = &self.problem {
             text.push_str(&format!(
-                "\n{} the chain breaks at entry {}, byte {}: {} [{}]\n",
-                bad("problem:"),
-                problem.seq,
-                problem.offset,
-                escaped(&problem.message),
-                problem.code
+                "\n{} the chain breaks at {problem}\n",
+                bad("problem:")
             ));
         }
         text

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
+use crate::cli::problem::Problem;
 use crate::cli::session::Session;
 use crate::cli::style::{bad, bold, escaped, fields, good};
 use crate::governance::digest::Digest;
@@ -58,14 +59,6 @@ struct Lost {
     readable_entries: u64,
 }
 
-#[derive(Serialize)]
-struct Problem {
-    code: &'static str,
-    seq: u64,
-    offset: u64,
-    message: String,
-}
-
 impl Report for RepairReport {
     const SCHEMA: &'static str = "althing.repair/1";
 
@@ -100,16 +93,7 @@ impl Report for RepairReport {
             ));
         }
         if let Some(problem) = &self.problem {
-            lines.push((
-                "problem",
-                format!(
-                    "entry {}, byte {}: {} [{}]",
-                    problem.seq,
-                    problem.offset,
-                    escaped(&problem.message),
-                    problem.code
-                ),
-            ));
+            lines.push(("problem", problem.to_string()));
         }
         format!("{}\n{}", bold(&verdict), fields(&lines))
     }
@@ -131,12 +115,9 @@ pub fn run(command: &Repair, session: &Session, output: &Output) -> Result<Exit,
             bytes: repaired.lost_bytes,
             readable_entries: repaired.readable,
         },
-        problem: repaired.problem.map(|problem| Problem {
-            code: problem.code,
-            seq: problem.seq,
-            offset: problem.offset,
-            message: problem.message,
-        }),
+        problem: repaired
+            .problem
+            .map(|it| Problem::new(it.code, it.seq, it.offset, it.message)),
     })?;
     Ok(Exit::Ok)
 }

@@ -1,6 +1,5 @@
 //! `althing verify`: check every hash, link, signature and decision.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -16,8 +15,9 @@ use crate::chain::verify::ChainVerifier;
 use crate::cli::error::{Failure, replay_exit};
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
+use crate::cli::problem::Problem;
 use crate::cli::session::Session;
-use crate::cli::style::{bad, bold, dim, escaped, fields, good};
+use crate::cli::style::{bad, bold, dim, fields, good};
 use crate::cli::tree;
 use crate::governance::digest::Digest;
 use crate::governance::invariant;
@@ -65,17 +65,6 @@ pub struct Verify {
     forget: bool,
 }
 
-/// Something that is wrong, or worth knowing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Problem {
-    code: Cow<'static, str>,
-    seq: u64,
-    offset: u64,
-    message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
-}
-
 #[derive(Serialize)]
 struct VerifyReport {
     ok: bool,
@@ -105,16 +94,12 @@ impl Report for VerifyReport {
         ]));
         for problem in &self.problems {
             text.push_str(&format!(
-                "{} entry {}, byte {}: {} [{}]\n",
+                "{} {problem}\n",
                 if self.ok {
                     dim("note:")
                 } else {
                     bad("problem:")
                 },
-                problem.seq,
-                problem.offset,
-                escaped(&problem.message),
-                problem.code
             ));
             if let Some(hint) = &problem.hint {
                 text.push_str(&format!("hint: {hint}\n"));
@@ -129,11 +114,13 @@ impl VerifyReport {
     fn fault(&mut self, failure: &Failure) {
         self.ok = false;
         let fault = Problem {
-            code: failure.code.clone().into(),
-            seq: self.entries,
-            offset: 0,
-            message: failure.message.clone(),
             hint: failure.hint.clone(),
+            ..Problem::new(
+                failure.code.clone(),
+                self.entries,
+                0,
+                failure.message.clone(),
+            )
         };
         self.problems.insert(0, fault);
     }
@@ -211,13 +198,9 @@ fn examine(
     if examination.problems.is_empty()
         && let Some(refusal) = reader.refusal()
     {
-        examination.problems.push(Problem {
-            code: refusal.code.into(),
-            seq: refusal.seq,
-            offset: refusal.offset,
-            message: refusal.message.clone(),
-            hint: None,
-        });
+        let message = refusal.message.clone();
+        let problem = Problem::new(refusal.code, refusal.seq, refusal.offset, message);
+        examination.problems.push(problem);
         examination.exit = Exit::ChainBroken;
     }
     let ok = examination.problems.is_empty();
@@ -244,25 +227,20 @@ fn notes(
 ) -> Vec<Problem> {
     let mut notes = Vec::new();
     if let Some(tail) = reader.tail() {
-        notes.push(Problem {
-            code: "tail.torn".into(),
-            seq: head.seq + 1,
-            offset: tail.offset,
-            message: format!(
-                "{} bytes of a write that was never acknowledged; the next writer sets them aside",
-                tail.bytes
-            ),
-            hint: None,
-        });
+        let message = format!(
+            "{} bytes of a write that was never acknowledged; the next writer sets them aside",
+            tail.bytes
+        );
+        notes.push(Problem::new(
+            "tail.torn",
+            head.seq + 1,
+            tail.offset,
+            message,
+        ));
     }
     if let Some(clock) = clock.filter(|clock| *clock > now.saturating_add(MAX_CLOCK_LEAD)) {
-        notes.push(Problem {
-            code: "clock.head-in-future".into(),
-            seq: head.seq,
-            offset: 0,
-            message: format!("the last entry is of {clock}, this machine's clock says {now}"),
-            hint: None,
-        });
+        let message = format!("the last entry is of {clock}, this machine's clock says {now}");
+        notes.push(Problem::new("clock.head-in-future", head.seq, 0, message));
     }
     notes
 }
@@ -436,13 +414,7 @@ impl Examination {
 
     fn push(&mut self, code: &'static str, seq: u64, offset: u64, message: String) {
         if self.problems.len() < MAX_PROBLEMS {
-            self.problems.push(Problem {
-                code: code.into(),
-                seq,
-                offset,
-                message,
-                hint: None,
-            });
+            self.problems.push(Problem::new(code, seq, offset, message));
         }
     }
 }
