@@ -140,7 +140,7 @@ pub(super) fn consensus(proposal: &ProposalState, judgement: Judgement, timing: 
         total_weight: total(tally.total()),
         votes: counted
             .filter_map(|(_, member)| member.ballot())
-            .map(|ballot| ballot.signed.content().vote_id)
+            .map(|ballot| ballot.content().vote_id)
             .collect(),
     })
 }

@@ -18,7 +18,7 @@ use super::kind::AuthorizationKind;
 use super::proposal_rules::rules_for;
 use super::state::authorization::{Grant, Revoked};
 use super::state::freeze::Freeze;
-use super::state::proposal::{CastBallot, Decided, Member, ProposalState, Status};
+use super::state::proposal::{CastBallot, Decided, KeptBallot, Member, ProposalState, Status};
 use super::state::registry::{Node, NodeStatus};
 use super::state::{EvidenceRecord, State};
 use super::tally::{Standing, Tally, Verdict};
@@ -228,14 +228,17 @@ impl State {
             ended_seq: None,
             tainted: false,
         };
-        Arc::make_mut(&mut self.proposals).open(proposal);
+        let proposals = Arc::make_mut(&mut self.proposals);
+        proposals.open(proposal);
+        // Where memory grows, it is given back.
+        proposals.forget_signatures(at);
     }
 
     fn vote_cast(&mut self, signed: &VoteCast, seq: u64, at: Timestamp) {
         let ballot = signed.content();
         Arc::make_mut(&mut self.registry).note_vote(ballot.voter, ballot.vote_id);
         let cast = CastBallot {
-            signed: Arc::new(signed.clone()),
+            kept: KeptBallot::Signed(Arc::new(signed.clone())),
             seq,
             at,
         };

@@ -151,7 +151,7 @@ fn no_ballot_no_count(state: &State) -> Result<(), String> {
             side => member.decision().map(super::ballot::Decision::standing) == Some(side),
         };
         let own = member.ballot().is_none_or(|ballot| {
-            let content = ballot.signed.content();
+            let content = ballot.content();
             content.voter == node
                 && content.proposal_id == proposal.id()
                 && content.proposal_hash == *proposal.hash()
@@ -434,7 +434,7 @@ fn ends_are_final(before: &State, after: &State) -> Result<(), String> {
             format!("{} was {} already", old.id(), old.status().name())
         })?;
         for (node, member) in old.electorate() {
-            let vote = |it: &Member| it.ballot().map(|it| it.signed.content().vote_id);
+            let vote = |it: &Member| it.ballot().map(|it| it.content().vote_id);
             let now = new.member(node);
             ensure(
                 vote(member).is_none() || now.and_then(vote) == vote(member),

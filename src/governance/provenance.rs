@@ -272,7 +272,7 @@ impl State {
 }
 
 fn ballot_origin(ballot: &CastBallot, node: &Node) -> BallotOrigin {
-    let content = ballot.signed.content();
+    let content = ballot.content();
     let (key, since) = node.key_at(ballot.seq);
     BallotOrigin {
         vote_id: content.vote_id,

@@ -33,7 +33,7 @@ use althing::governance::state::State;
 use althing::governance::state::authorization::{CheckOutcome, CheckReason};
 use althing::governance::state::proposal::Status;
 use althing::governance::state::registry::NodeStatus;
-use althing::governance::statement::{Statement, StatementContent};
+use althing::governance::statement::{Signed, Statement, StatementContent};
 use althing::governance::tally::{Reason, Standing, Verdict};
 use althing::governance::time::{Seconds, Timestamp};
 use althing::governance::weight::Weight;
@@ -823,6 +823,62 @@ fn evidence_is_taken_until_its_window_is_over() {
     let events = assembly.vote(3, unending, Reject);
     assert!(matches!(events[0], Event::ByzantineDetected(_)));
     replays(&assembly);
+}
+
+/// A signature is twenty times as long as what it signs. It goes with the first proposal that is opened
+/// after the last moment at which it could have served; what the ballot said stays.
+#[test]
+fn signatures_are_kept_as_long_as_evidence_is_taken() {
+    let month = 30 * DAY;
+    let mut assembly = Assembly::of(&[1; 4]);
+    let ended = assembly.pass(0..3, authorize_model("triage"));
+    let unending = assembly.propose(0, authorize_model("other"));
+    let first = assembly.vote(3, unending, Approve);
+    let kept = |assembly: &Assembly, proposal| {
+        let cast = |member| {
+            assembly
+                .proposal(proposal)
+                .member(assembly.id(member))?
+                .ballot()
+        };
+        (0..4)
+            .filter_map(cast)
+            .filter(|ballot| ballot.signed().is_some())
+            .count()
+    };
+    let said = |assembly: &Assembly| {
+        let cast = assembly.proposal(ended).electorate();
+        cast.map(|(node, member)| (node, member.ballot().map(|it| it.content().clone())))
+            .collect::<Vec<_>>()
+    };
+    let before = said(&assembly);
+    for (wait, of_ended) in [(month - 2, 3), (1, 3), (1, 0), (month, 0)] {
+        assembly.wait(wait);
+        let opened = assembly.propose(0, authorize_model("next"));
+        assembly.withdraw(opened);
+        assert_eq!(kept(&assembly, ended), of_ended);
+        assert_eq!(kept(&assembly, unending), 1);
+        assert_eq!(said(&assembly), before);
+    }
+    let contradiction = Command::Vote(assembly.signed_ballot(0, ended, Reject));
+    assert_eq!(
+        refused(&mut assembly, &contradiction),
+        "evidence.window-over"
+    );
+    assert!(assembly.vote(0, ended, Approve).is_empty());
+    let found = assembly.vote(3, unending, Reject);
+    let Event::ByzantineDetected(found) = &found[0] else {
+        panic!("{found:?}");
+    };
+    assert!([&found.first, &found.second].contains(&signed(&first)));
+    replays(&assembly);
+}
+
+fn signed(events: &[Event]) -> &Signed<Ballot> {
+    match &events[0] {
+        Event::VoteCast(signed) => signed,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

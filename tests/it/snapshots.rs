@@ -8,7 +8,7 @@ use althing::chain::place::Place;
 use althing::governance::state::State;
 use althing::replay::snapshot::{Header, Snapshot, write};
 use althing::replay::{Replay, Replayed};
-use althing::testing::{StandInVerifier, strategies};
+use althing::testing::{Assembly, StandInVerifier, actions, strategies};
 use proptest::prelude::*;
 
 /// The snapshot of what was replayed up to a line that ends `end` bytes into one segment.
@@ -62,6 +62,47 @@ fn assert_same(one: &State, other: &State) {
     assert_eq!(bytes(one), bytes(other));
     assert_eq!(one.projection(), other.projection());
     assert_eq!(format!("{one:?}"), format!("{other:?}"));
+}
+
+/// Ballots whose signatures have served go through a snapshot without them, and only those.
+#[test]
+fn a_ballot_goes_without_its_signature_only_when_no_evidence_is_taken() {
+    let mut assembly = Assembly::of(&[1; 3]);
+    let old = assembly.pass(0..3, actions::authorize_model("triage"));
+    assembly.wait(30 * 86_400);
+    assembly.pass(0..3, actions::authorize_model("other"));
+    let bytes = assembly.bytes();
+    let replayed = replay(bytes, 1 << 20);
+    let (end, line) = *cuts(bytes).last().expect("batches");
+    let written = snapshot_of(&replayed, end, line);
+    let snapshot = Snapshot::read(&written[..]).expect("what was written is read");
+    assert_same(snapshot.state(), &replayed.state);
+    let text = String::from_utf8(written).expect("JSON");
+    let said = text.matches(r#""kept":{"said":"#).count();
+    assert_eq!(said, 2);
+    assert_eq!(text.matches(r#""kept":{"signed":"#).count(), 2);
+
+    // Without its window, the old proposal could still be contested.
+    let window = r#""evidence_window_seconds":2592000"#;
+    let at = text
+        .find(&format!(r#""proposal_id":"{old}""#))
+        .expect("a proposal");
+    let at = at + text[at..].find(window).expect("a window");
+    let longer = [
+        &text[..at],
+        &window.replace('2', "3"),
+        &text[at + window.len()..],
+    ]
+    .concat();
+    let refused = Snapshot::read(longer.as_bytes())
+        .map(|_| ())
+        .map_err(|it| it.to_string());
+    assert!(
+        refused
+            .as_ref()
+            .is_err_and(|it| it.contains("a ballot without its signature")),
+        "{refused:?}"
+    );
 }
 
 proptest! {

@@ -205,7 +205,7 @@ fn name(node: NodeId, state: &State) -> String {
 fn ballot(proposal: &ProposalState, voter: NodeId, state: &State) -> BallotView {
     let member = proposal.member(voter);
     let cast = member.and_then(|member| member.ballot());
-    let content = cast.map(|cast| cast.signed.content());
+    let content = cast.map(|cast| cast.content());
     BallotView {
         voter,
         name: name(voter, state),

@@ -178,7 +178,7 @@ pub fn report(
     let counted = proposal
         .member(ballot.voter)
         .and_then(|member| member.ballot())
-        .map_or(ballot.vote_id, |first| first.signed.content().vote_id);
+        .map_or(ballot.vote_id, |first| first.content().vote_id);
     Ok(VoteReport {
         vote_id: counted,
         proposal_id: proposal.id(),

@@ -65,7 +65,7 @@ fn contradiction(
     let ballot = signed.content();
     let known = state.evidence_against(ballot.voter, ballot.proposal_id);
     match member.ballot() {
-        Some(recorded) if recorded.signed.content().decision == ballot.decision => Ok(None),
+        Some(recorded) if recorded.content().decision == ballot.decision => Ok(None),
         // Whatever it says, it contradicts one of the two ballots in the evidence, or repeats it.
         _ if known.is_some() => Err(Rejection::BallotEquivocation {
             voter: ballot.voter,
@@ -79,8 +79,12 @@ fn contradiction(
         }
         Some(recorded) => {
             check_evidence_window(proposal, context.at)?;
+            // Kept as long as evidence is taken.
+            let first = recorded
+                .signed()
+                .ok_or(Rejection::EvidenceWindowOver { until: context.at })?;
             let evidence = Equivocation {
-                first: recorded.signed.as_ref().clone(),
+                first: first.clone(),
                 second: signed.clone(),
             };
             Ok(Some(detected(state, evidence)))
@@ -170,14 +174,10 @@ fn is_signed_while_open(
 }
 
 fn check_evidence_window(proposal: &ProposalState, at: Timestamp) -> Result<(), Rejection> {
-    let Some(ended_at) = proposal.ended_at() else {
-        return Ok(());
-    };
-    let until = ended_at.saturating_add(proposal.evidence_window);
-    if at >= until {
-        return Err(Rejection::EvidenceWindowOver { until });
+    match proposal.evidence_until() {
+        Some(until) if at >= until => Err(Rejection::EvidenceWindowOver { until }),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn detected(state: &State, evidence: Equivocation) -> Event {

@@ -202,7 +202,7 @@ fn project_proposal(proposal: &ProposalState) -> Value {
 }
 
 fn project_ballot(ballot: &CastBallot) -> Value {
-    let content = ballot.signed.content();
+    let content = ballot.content();
     json!({
         "at": ballot.at,
         "decision": content.decision,

@@ -26,6 +26,9 @@ pub struct Proposals {
     unfinished: BTreeSet<usize>,
     /// Places in `all` of withdrawn ones, which count against their proposer until their deadline.
     withdrawn: BTreeSet<usize>,
+    /// Places in `all` of ended ones that still keep signed ballots, after the end of their evidence
+    /// windows.
+    contestable: BTreeSet<(Timestamp, usize)>,
 }
 
 /// One proposal.
@@ -72,12 +75,47 @@ pub struct Member {
 /// A ballot as it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CastBallot {
-    /// The signed ballot, which is half of the evidence should its voter contradict it.
-    pub signed: Arc<Signed<Ballot>>,
+    pub(in crate::governance) kept: KeptBallot,
     /// The entry that recorded it.
     pub seq: u64,
     /// When it was recorded.
     pub at: Timestamp,
+}
+
+/// How much is kept of a ballot. A signature weighs twenty times what it signs, so it goes once it
+/// can be of no more use; the ledger has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::governance) enum KeptBallot {
+    /// All of it: half of the evidence, should its voter contradict it.
+    Signed(Arc<Signed<Ballot>>),
+    /// What it said. No evidence is taken any more.
+    Said(Arc<Ballot>),
+}
+
+impl CastBallot {
+    /// What it says.
+    #[must_use]
+    pub fn content(&self) -> &Ballot {
+        match &self.kept {
+            KeptBallot::Signed(signed) => signed.content(),
+            KeptBallot::Said(content) => content,
+        }
+    }
+
+    /// The signed ballot, while evidence against its voter may still need it.
+    #[must_use]
+    pub fn signed(&self) -> Option<&Signed<Ballot>> {
+        match &self.kept {
+            KeptBallot::Signed(signed) => Some(signed),
+            KeptBallot::Said(_) => None,
+        }
+    }
+
+    fn forget_signature(&mut self) {
+        if let KeptBallot::Signed(signed) = &self.kept {
+            self.kept = KeptBallot::Said(Arc::new(signed.content().clone()));
+        }
+    }
 }
 
 impl Member {
@@ -102,9 +140,7 @@ impl Member {
     /// How it decided, whatever became of the ballot since.
     #[must_use]
     pub fn decision(&self) -> Option<Decision> {
-        self.ballot
-            .as_ref()
-            .map(|ballot| ballot.signed.content().decision)
+        self.ballot.as_ref().map(|ballot| ballot.content().decision)
     }
 }
 
@@ -275,6 +311,19 @@ impl ProposalState {
         self.ended_seq
     }
 
+    /// The first instant at which no evidence against its voters is taken; `None` before it has
+    /// ended.
+    #[must_use]
+    pub fn evidence_until(&self) -> Option<Timestamp> {
+        let ended_at = self.ended_at?;
+        Some(ended_at.saturating_add(self.evidence_window))
+    }
+
+    fn keeps_signatures(&self) -> bool {
+        let mut cast = self.electorate.values().filter_map(Member::ballot);
+        cast.any(|ballot| ballot.signed().is_some())
+    }
+
     /// Whether a voter was found Byzantine after the decision was carried out.
     #[must_use]
     pub const fn is_tainted(&self) -> bool {
@@ -401,6 +450,24 @@ impl Proposals {
         set_membership(&mut self.unfinished, place, waiting);
         let withdrawn = proposal.status == Status::Withdrawn;
         set_membership(&mut self.withdrawn, place, withdrawn);
+        if let Some(until) = proposal.evidence_until() {
+            let keeps = proposal.keeps_signatures();
+            set_membership(&mut self.contestable, (until, place), keeps);
+        }
+    }
+
+    /// Lets go of the signatures that nothing can need from `now` on.
+    pub(in crate::governance) fn forget_signatures(&mut self, now: Timestamp) {
+        while let Some((until, place)) = self.contestable.first().copied()
+            && until <= now
+        {
+            self.contestable.remove(&(until, place));
+            if let Some((_, proposal)) = self.all.get_index_mut(place) {
+                let electorate = &mut Arc::make_mut(proposal).electorate;
+                let cast = electorate.values_mut().filter_map(|it| it.ballot.as_mut());
+                cast.for_each(CastBallot::forget_signature);
+            }
+        }
     }
 
     /// The ids of those in voting, for changes that concern all of them.
@@ -409,7 +476,7 @@ impl Proposals {
     }
 }
 
-fn set_membership(set: &mut BTreeSet<usize>, place: usize, member: bool) {
+fn set_membership<T: Ord>(set: &mut BTreeSet<T>, place: T, member: bool) {
     if member {
         set.insert(place);
     } else {

@@ -321,8 +321,7 @@ impl Engine {
             let votes = [&it.first, &it.second].map(|signed| signed.content().vote_id);
             let proposal = self.node.state().proposals().get(it.proposal_id);
             let cast = proposal.and_then(|proposal| proposal.member(it.node)?.ballot());
-            let is_recorded =
-                cast.is_some_and(|cast| votes.contains(&cast.signed.content().vote_id));
+            let is_recorded = cast.is_some_and(|cast| votes.contains(&cast.content().vote_id));
             let how = if is_recorded {
                 "a ballot that contradicts the recorded one"
             } else {

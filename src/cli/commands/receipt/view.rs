@@ -117,7 +117,7 @@ impl DecisionView {
             node,
             name: name(node),
             weight: member.weight().get(),
-            decision: member.ballot().map(|it| it.signed.content().decision),
+            decision: member.ballot().map(|it| it.content().decision),
         };
         Some(Self {
             title: proposal.content().title.to_string(),

@@ -134,10 +134,17 @@ struct MemberRecord<'a> {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BallotRecord<'a> {
-    signed: Cow<'a, Signed<Ballot>>,
+    kept: KeptRecord<'a>,
     #[serde(deserialize_with = "integer")]
     seq: u64,
     at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum KeptRecord<'a> {
+    Signed(Cow<'a, Signed<Ballot>>),
+    Said(Cow<'a, Ballot>),
 }
 
 #[derive(Serialize, Deserialize)]

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::{
-    BallotRecord, ContradictionEntry, EvidenceEntry, FreezeRecord, GrantRecord, KeyRecord,
-    MemberRecord, ModelRecord, NodeRecord, ProposalRecord, Record, RevocationRecord, StateRecord,
+    BallotRecord, ContradictionEntry, EvidenceEntry, FreezeRecord, GrantRecord, KeptRecord,
+    KeyRecord, MemberRecord, ModelRecord, NodeRecord, ProposalRecord, Record, RevocationRecord,
+    StateRecord,
 };
 use crate::governance::MAX_INTEGER;
 use crate::governance::id::{NodeId, ProposalId, Subject};
@@ -17,10 +18,13 @@ use crate::governance::policy::Rule;
 use crate::governance::state::authorization::{Authorizations, Grant};
 use crate::governance::state::freeze::Freeze;
 use crate::governance::state::prediction::{PredictionCount, Predictions};
-use crate::governance::state::proposal::{CastBallot, Member, ProposalState, Proposals};
+use crate::governance::state::proposal::{
+    CastBallot, KeptBallot, Member, ProposalState, Proposals,
+};
 use crate::governance::state::registry::{HeldKey, Node, Registry};
 use crate::governance::state::{EvidenceRecord, Identity, State};
 use crate::governance::tally::{Standing, Tally};
+use crate::governance::time::Timestamp;
 use crate::governance::weight::{TotalWeight, Weight};
 
 /// Why records make no state.
@@ -284,6 +288,7 @@ impl StateReader {
 
     fn member(&mut self, record: MemberRecord<'_>) -> Result<(), BadRecord> {
         let entries = self.entries();
+        let clock = self.state.as_ref().map(State::clock);
         let Some((proposal, counted)) = &mut self.proposal else {
             return Err(BadRecord::Contradiction("a member of no electorate"));
         };
@@ -298,11 +303,11 @@ impl StateReader {
                     ballot.seq > proposal.seq && ballot.seq <= entries,
                     "a ballot out of its time",
                 )?;
-                Some(cast(ballot, proposal)?)
+                Some(cast(ballot, proposal, clock)?)
             }
         };
         if let Some(ballot) = &ballot {
-            let vote = ballot.signed.content().vote_id;
+            let vote = ballot.content().vote_id;
             ensure(
                 !self.registry.has_voted_as(record.node, vote),
                 "a vote id that is there twice",
@@ -469,18 +474,34 @@ fn check_count(count: &PredictionCount) -> Result<(), BadRecord> {
     )
 }
 
-/// A ballot on `proposal`, of the member that it is read for.
-fn cast(record: BallotRecord<'_>, proposal: &ProposalState) -> Result<CastBallot, BadRecord> {
-    let signed = record.signed.into_owned();
-    ensure(
-        signed.content().ledger == proposal.content.ledger,
-        "a ballot of another ledger",
-    )?;
-    Ok(CastBallot {
-        signed: Arc::new(signed),
+/// A ballot on `proposal`, of the member that it is read for. Its signature may be missing only once no
+/// evidence is taken any more.
+fn cast(
+    record: BallotRecord<'_>,
+    proposal: &ProposalState,
+    clock: Option<Timestamp>,
+) -> Result<CastBallot, BadRecord> {
+    let kept = match record.kept {
+        KeptRecord::Signed(signed) => KeptBallot::Signed(Arc::new(signed.into_owned())),
+        KeptRecord::Said(content) => {
+            let until = proposal.evidence_until();
+            ensure(
+                until.zip(clock).is_some_and(|(until, now)| until <= now),
+                "a ballot without its signature",
+            )?;
+            KeptBallot::Said(Arc::new(content.into_owned()))
+        }
+    };
+    let ballot = CastBallot {
+        kept,
         seq: record.seq,
         at: record.at,
-    })
+    };
+    ensure(
+        ballot.content().ledger == proposal.content.ledger,
+        "a ballot of another ledger",
+    )?;
+    Ok(ballot)
 }
 
 /// Whether a rule could stand in a policy.

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use super::{
-    BallotRecord, ContradictionEntry, End, EvidenceEntry, FreezeRecord, GrantRecord, KeyRecord,
-    MemberRecord, ModelRecord, NodeRecord, ProposalRecord, Record, RevocationRecord, StateRecord,
+    BallotRecord, ContradictionEntry, End, EvidenceEntry, FreezeRecord, GrantRecord, KeptRecord,
+    KeyRecord, MemberRecord, ModelRecord, NodeRecord, ProposalRecord, Record, RevocationRecord,
+    StateRecord,
 };
 use crate::governance::id::NodeId;
 use crate::governance::state::State;
-use crate::governance::state::proposal::{Member, ProposalState};
+use crate::governance::state::proposal::{KeptBallot, Member, ProposalState};
 
 impl State {
     /// Writes the whole state as records, one JSON object a line. The same state always gives the
@@ -155,7 +156,10 @@ fn member_record(node: NodeId, member: &Member) -> MemberRecord<'_> {
         weight: member.weight,
         standing: member.standing,
         ballot: member.ballot.as_ref().map(|ballot| BallotRecord {
-            signed: Cow::Borrowed(ballot.signed.as_ref()),
+            kept: match &ballot.kept {
+                KeptBallot::Signed(signed) => KeptRecord::Signed(Cow::Borrowed(signed.as_ref())),
+                KeptBallot::Said(content) => KeptRecord::Said(Cow::Borrowed(content.as_ref())),
+            },
             seq: ballot.seq,
             at: ballot.at,
         }),
