@@ -92,6 +92,12 @@ impl Tally {
         self.uncast
     }
 
+    /// The weight that can vote no more and has not.
+    #[must_use]
+    pub const fn barred(&self) -> u64 {
+        self.barred
+    }
+
     /// The electorate's total, T.
     #[must_use]
     pub const fn total(&self) -> u64 {

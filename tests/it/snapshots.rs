@@ -5,6 +5,7 @@ use std::io::Read;
 use althing::chain::line::Line;
 use althing::chain::lines::LineReader;
 use althing::chain::place::Place;
+use althing::governance::digest::Digest;
 use althing::governance::state::State;
 use althing::replay::snapshot::{Header, Snapshot, write};
 use althing::replay::{Replay, Replayed};
@@ -60,6 +61,18 @@ fn assert_same(one: &State, other: &State) {
     };
     assert!(one == other, "{one:#?}\n{other:#?}");
     assert_eq!(bytes(one), bytes(other));
+    // Written straight down, the projections are canonical all the same.
+    for (text, hash) in [
+        (one.projection(), one.hash()),
+        (one.registry_projection(), one.registry_hash()),
+    ] {
+        let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(
+            serde_json_canonicalizer::to_string(&value).expect("JSON"),
+            text
+        );
+        assert_eq!(hash, Digest::of(text.as_bytes()));
+    }
     assert_eq!(one.projection(), other.projection());
     assert_eq!(format!("{one:?}"), format!("{other:?}"));
 }
