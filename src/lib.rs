@@ -17,7 +17,7 @@
 //! | [`identity`] | ML-DSA keys, key files, the signing journal | `governance`'s values |
 //! | [`ledger`] | where lines are kept: memory, durable files | `chain` |
 //! | [`state_dir`] | what a user's programs remember | `identity` |
-//! | [`parallel`] | replay on several threads | `replay` |
+//! | [`parallel`] | replay on several threads | `replay`, `ledger` |
 //! | [`node`] | decide → append → evolve: the one writer | all of the above |
 //!
 //! Behind the feature `simulation` (on by default) rounds of consensus with Byzantine nodes are

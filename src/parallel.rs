@@ -30,7 +30,7 @@ use crate::chain::line::Head;
 use crate::governance::key::SignatureVerifier;
 use crate::governance::state::State;
 use crate::ledger::UnreadLedger;
-use crate::ledger::storage::{Disk, Storage};
+use crate::ledger::storage::Storage;
 use crate::replay::{Replay, ReplayError, Replayed, Snapshot};
 
 /// How a history is replayed on several threads.
@@ -127,24 +127,27 @@ impl<'a> Parallel<'a> {
         self.go_on(replay, source)?.finish()
     }
 
-    /// Replays the ledger in `dir`, whose bytes are read and hashed this one time only; `None` where
-    /// anything is wrong or its tail is torn: then only a closer look tells what.
-    ///
-    /// The hashes of whole segments in `SHA256SUMS` are not looked at. They say nothing of the history
-    /// that the chain does not say.
+    /// Replays the ledger in `dir` without looking first where its tail ends; `None` where anything is
+    /// wrong or the tail is torn: then only a closer look tells what.
     #[must_use]
     pub fn replay_dir(&self, dir: &Path) -> Option<Replayed> {
-        self.replay_on(Disk, dir)
+        let ledger = UnreadLedger::list(dir)?;
+        let replayed = self.replay(ledger.reader()).ok()?;
+        let is_sound = ledger.fits(replayed.head.seq) && ledger.seals_hold_in_parallel();
+        is_sound.then_some(replayed)
     }
 
     /// As [`replay_dir`](Self::replay_dir), of a given storage.
     pub(crate) fn replay_on<S: Storage>(&self, storage: S, dir: &Path) -> Option<Replayed> {
         let ledger = UnreadLedger::list_on(storage, dir).ok()??;
         let replayed = self.replay(ledger.reader()).ok()?;
-        ledger.fits(replayed.head.seq).then_some(replayed)
+        let is_sound = ledger.fits(replayed.head.seq) && ledger.seals_hold();
+        is_sound.then_some(replayed)
     }
 
-    /// As [`replay_dir`](Self::replay_dir), and gives the state alone.
+    /// As [`replay_dir`](Self::replay_dir), and gives the state alone: the Merkle tree is not built,
+    /// and the hashes of whole segments in `SHA256SUMS` are not checked. They say nothing of the
+    /// history that the chain does not say.
     #[must_use]
     pub fn rebuild_dir(&self, dir: &Path) -> Option<(State, Head)> {
         let ledger = UnreadLedger::list(dir)?;

@@ -60,7 +60,7 @@ fn what_a_full_reading_refuses_is_not_sketched() {
         ("\"mean\":0.93", "\"mean\":0."),
         ("\"mean\":0.93", "\"mean\":\"0.93\""),
         ("worker-3", "worker-3 "),
-        ("}},\"verdict\"", "},\"user_id\":\"v\"},\"verdict\""),
+        ("\"u\"}", "\"u\",\"user_id\":\"v\"}"),
         ("67e55044", "67E55044"),
         ("\"}", "\"} "),
         (",\"user_id\"", ", \"user_id\""),

@@ -219,7 +219,7 @@ impl<S: Storage> UnreadLedger<S> {
 
     /// Whether the segments are those of a history that ends with line `last` and in which every
     /// line continues the chain: each starts with the batch that its name says, and none is missing
-    /// that has a seal. Whether a seal has the right hash is for a verification to say.
+    /// that has a seal. Whether the seals have the right hashes is [another question](Self::seals_hold).
     #[must_use]
     pub fn fits(&self, last: u64) -> bool {
         let all_start = self.segments.iter().enumerate().all(|(index, segment)| {
@@ -238,6 +238,19 @@ impl<S: Storage> UnreadLedger<S> {
         all_start && self.seals.first_seqs().all(is_there)
     }
 
+    /// Whether every seal is the hash of its segment. The sealed segments are read for this.
+    #[must_use]
+    pub fn seals_hold(&self) -> bool {
+        self.segments.iter().all(|segment| self.seal_holds(segment))
+    }
+
+    fn seal_holds(&self, segment: &Segment) -> bool {
+        self.seals.of(segment.first_seq).is_none_or(|seal| {
+            let hash = hash_of(&self.storage, &segment.path, segment.bytes);
+            hash.is_ok_and(|hash| digest(&hash) == *seal)
+        })
+    }
+
     /// Whether a segment starts with the first line of a batch, and that with the segment's number.
     /// The line before it then ends a batch.
     fn starts_batch(&self, segment: &Segment) -> io::Result<bool> {
@@ -250,10 +263,9 @@ impl<S: Storage> UnreadLedger<S> {
 }
 
 impl UnreadLedger {
-    /// Whether every seal is the hash of its segment. The segments are read for this, on as many
-    /// threads as the machine runs at once.
+    /// As [`seals_hold`](Self::seals_hold), on as many threads as the machine runs at once.
     #[must_use]
-    pub fn seals_hold(&self) -> bool {
+    pub fn seals_hold_in_parallel(&self) -> bool {
         let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let next = AtomicUsize::new(0);
         let hold_from_next = || {
@@ -262,19 +274,14 @@ impl UnreadLedger {
             left.all(|segment| self.seal_holds(segment))
         };
         thread::scope(|scope| {
-            let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(hold_from_next)).collect();
+            let helpers: Vec<_> = (1..threads.min(self.segments.len()))
+                .map(|_| scope.spawn(hold_from_next))
+                .collect();
             let mine = hold_from_next();
             helpers
                 .into_iter()
                 .all(|helper| helper.join().unwrap_or(false))
                 && mine
-        })
-    }
-
-    fn seal_holds(&self, segment: &Segment) -> bool {
-        self.seals.of(segment.first_seq).is_none_or(|seal| {
-            let hash = hash_of(&self.storage, &segment.path, segment.bytes);
-            hash.is_ok_and(|hash| digest(&hash) == *seal)
         })
     }
 }

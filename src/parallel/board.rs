@@ -111,9 +111,7 @@ impl<'a> Board<'a> {
                 self.lock().read.push_back((read, chunk));
                 self.changed.notify_all();
                 read += 1;
-            } else if taken == read {
-                return Ok(());
-            } else if !self.examine_or_wait(taken) {
+            } else if taken == read || !self.examine_or_wait(taken) {
                 return Ok(());
             }
         }

