@@ -17,6 +17,7 @@
 //! | [`identity`] | ML-DSA keys, key files, the signing journal | `governance`'s values |
 //! | [`ledger`] | where lines are kept: memory, durable files | `chain` |
 //! | [`state_dir`] | what a user's programs remember | `identity` |
+//! | [`parallel`] | replay on several threads | `replay`, `ledger` |
 //! | [`node`] | decide → append → evolve: the one writer | all of the above |
 //!
 //! Behind the feature `simulation` (on by default) rounds of consensus with Byzantine nodes are
@@ -123,6 +124,7 @@ pub mod governance;
 pub mod identity;
 pub mod ledger;
 pub mod node;
+pub mod parallel;
 pub mod replay;
 #[cfg(feature = "simulation")]
 pub mod simulation;

@@ -93,6 +93,58 @@ impl ChainVerifier {
         Ok(line)
     }
 
+    /// A verifier that expects `line`, and takes for granted what that says of the line before it.
+    ///
+    /// Lines can be followed like this before those in front of them are known: see
+    /// [`join`](Self::join).
+    pub(crate) const fn presuming(line: &Line<'_>) -> Self {
+        let BatchPosition { index, count } = line.batch;
+        let tip = Tip {
+            head: Head {
+                seq: line.seq.saturating_sub(1),
+                hash: line.prev_hash,
+            },
+            timestamp: None,
+        };
+        let open = if index > 1 {
+            let index = index - 1;
+            Some(BatchPosition { index, count })
+        } else {
+            None
+        };
+        Self {
+            tip,
+            committed: Tip {
+                head: Head::GENESIS,
+                timestamp: None,
+            },
+            open,
+        }
+    }
+
+    /// Takes the lines that `end` has taken since it [presumed](Self::presuming) what `start` says,
+    /// the first of them of the time `first`; false, and nothing is taken, where they don't continue
+    /// this chain.
+    pub(crate) fn join(&mut self, start: &Self, first: Timestamp, end: Self) -> bool {
+        let continues = start.tip.head == self.tip.head
+            && start.open == self.open
+            && self.tip.timestamp.is_none_or(|previous| previous <= first);
+        if continues {
+            let committed = if end.committed.timestamp.is_some() {
+                end.committed
+            } else {
+                self.committed
+            };
+            *self = Self { committed, ..end };
+        }
+        continues
+    }
+
+    /// As [`push`](Self::push), of a line whose own hash was found to match.
+    pub(crate) fn push_intact(&mut self, line: &Line<'_>) -> Result<(), ChainError> {
+        self.link(line)
+    }
+
     const fn next_seq(&self) -> u64 {
         self.tip.head.seq.saturating_add(1)
     }

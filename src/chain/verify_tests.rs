@@ -158,3 +158,78 @@ fn pushing_checks_the_hash_first() {
     let error = ChainVerifier::new().push(&line).unwrap_err();
     assert_eq!((error.seq(), error.code()), (1, "chain.hash"));
 }
+
+/// The lines in two parts, the second of which is followed before the first is known.
+fn in_parts(lines: &[Vec<u8>], cut: usize) -> Option<ChainVerifier> {
+    let decode = |raw: &'_ Vec<u8>| raw[..raw.len() - 1].to_vec();
+    let (first, second) = lines.split_at(cut);
+    let mut verifier = ChainVerifier::new();
+    for raw in first {
+        verifier.read(&decode(raw)).ok()?;
+    }
+    let second: Vec<_> = second.iter().map(decode).collect();
+    let lines: Vec<_> = second
+        .iter()
+        .map(|raw| Line::decode(raw).unwrap())
+        .collect();
+    let start = ChainVerifier::presuming(lines.first()?);
+    let mut end = start.clone();
+    for line in &lines {
+        end.push_intact(line).ok()?;
+    }
+    let before = verifier.clone();
+    let joined = verifier.join(&start, lines[0].timestamp, end);
+    if !joined {
+        assert_eq!(verifier.tip(), before.tip(), "nothing was taken");
+    }
+    joined.then_some(verifier)
+}
+
+#[test]
+fn parts_that_were_followed_alone_join_to_the_same_chain() {
+    let lines = ledger(&[1, 3, 2, 1, 4]);
+    for length in 1..=lines.len() {
+        let lines = &lines[..length];
+        let mut whole = ChainVerifier::new();
+        for raw in lines {
+            whole.read(&raw[..raw.len() - 1]).unwrap();
+        }
+        for cut in 0..length {
+            let joined = in_parts(lines, cut).unwrap();
+            assert_eq!(joined.tip(), whole.tip());
+            assert_eq!(joined.committed(), whole.committed());
+            assert_eq!(joined.batch_complete(), whole.batch_complete());
+        }
+        // A line is missing between the two parts.
+        for cut in 1..length {
+            let mut gap = lines.to_vec();
+            gap.remove(cut - 1);
+            assert!(in_parts(&gap, cut - 1).is_none(), "{length} {cut}");
+        }
+    }
+}
+
+#[test]
+fn a_part_of_an_earlier_time_or_another_batch_does_not_join() {
+    let lines = ledger(&[2, 1]);
+    let raw = &lines[1][..lines[1].len() - 1];
+    let line = Line::decode(raw).unwrap();
+    let start = ChainVerifier::presuming(&line);
+    let mut end = start.clone();
+    end.push_intact(&line).unwrap();
+    let mut before = ChainVerifier::new();
+    before.read(&lines[0][..lines[0].len() - 1]).unwrap();
+    let earlier = Timestamp::from_micros(0).unwrap();
+    let later = Timestamp::from_micros(1).unwrap();
+    for (open, time, joins) in [
+        (Some(BatchPosition { index: 1, count: 2 }), earlier, true),
+        (Some(BatchPosition { index: 1, count: 2 }), later, false),
+        (Some(BatchPosition { index: 1, count: 3 }), earlier, false),
+        (None, earlier, false),
+    ] {
+        let mut chain = before.clone();
+        chain.open = open;
+        chain.tip.timestamp = Some(time);
+        assert_eq!(chain.join(&start, earlier, end.clone()), joins);
+    }
+}

@@ -18,6 +18,7 @@ mod exit;
 mod genesis_file;
 mod output;
 mod problem;
+mod progress;
 mod remembered;
 mod resolve;
 mod session;

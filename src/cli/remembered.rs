@@ -59,19 +59,20 @@ impl Memory {
         read(&self.ledger_file(ledger))
     }
 
-    /// Holds a verified ledger to what is remembered of it, by its path and by its id.
+    /// Holds a verified ledger to what is remembered of it, by its path and by its id. `root_at` gives
+    /// the root over the first entries of the ledger.
     ///
     /// # Errors
     /// Exit 12 with `checkpoint.other-ledger`, `checkpoint.truncated` or `checkpoint.inconsistent`.
-    pub fn check<R: Read>(
+    pub fn check(
         &self,
         ledger: &Path,
         now: &TreeHead,
-        source: impl Fn() -> io::Result<R>,
+        root_at: impl Fn(u64) -> Result<Option<TreeRoot>, Failure>,
     ) -> Result<(), Failure> {
         let known = [self.of_path(ledger)?, self.of_ledger(now.origin.ledger)?];
         for head in known.iter().flatten() {
-            tree::check_head(head, now, &source).map_err(|failure| {
+            tree::check_head_by(head, now, &root_at).map_err(|failure| {
                 failure.hint(
                     "if this was done on purpose, `althing verify --forget` takes what is there now \
                      for the truth",

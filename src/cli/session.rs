@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use etcetera::BaseStrategy as _;
@@ -16,6 +17,7 @@ use super::style::escaped;
 use super::tree;
 use crate::chain::line::{Head, Line};
 use crate::chain::lines::{Ending, LineReader};
+use crate::cli::progress::ReplayBar;
 use crate::governance::command::Command;
 use crate::governance::digest::Digest;
 use crate::governance::event::Recorded;
@@ -25,10 +27,11 @@ use crate::governance::state::State;
 use crate::governance::time::Timestamp;
 use crate::governance::tree_head::TreeHead;
 use crate::identity::{KeyStore, MlDsaVerifier, SigningJournal, SigningKey};
-use crate::ledger::{FileLedger, Ledger as _, LedgerReader, OpenOptions, Wait};
+use crate::ledger::{FileLedger, LedgerReader, OpenOptions, UnreadLedger, Wait};
 use crate::node::Node;
 use crate::node::snapshots::{Ignored, Snapshots};
-use crate::replay::{Replay, Replayed, Snapshot, replay};
+use crate::parallel::Parallel;
+use crate::replay::{Replay, Replayed, Snapshot};
 use crate::state_dir::StateDir;
 
 /// The surroundings of one command.
@@ -142,21 +145,28 @@ impl Session {
             acknowledged: known.map(|head| head.tree.size),
             ..OpenOptions::default()
         };
-        let node = match self.snapshots() {
+        let (node, base) = match self.snapshots() {
             None => {
                 let node = Node::open_dir_with(dir, options)?;
                 self.say_what_was_read(node.state(), None);
-                node
+                (node, None)
             }
             Some(snapshots) => {
                 let opened = snapshots.open_node(options)?;
                 self.warn_of(&opened.ignored);
                 self.say_what_was_read(opened.value.state(), opened.from);
-                opened.value
+                (opened.value, opened.base)
             }
         };
         let head = tree::head_of(&node);
-        self.memory.check(dir, &head, || node.ledger().reader())?;
+        self.memory.check(dir, &head, |size| {
+            // What the snapshot stands for is not read again.
+            let (tree, offset) = base
+                .clone()
+                .filter(|it| it.0.size() <= size)
+                .unwrap_or_default();
+            tree::root_behind(tree, node.ledger().reader_behind(offset), size)
+        })?;
         self.remember(&head);
         Ok(node)
     }
@@ -185,7 +195,14 @@ impl Session {
 
     /// The snapshots of the ledger, even where commands are not to use any.
     pub fn snapshots_anyway(&self) -> Snapshots {
-        Snapshots::new(self.ledger_dir(), StateDir::new(self.memory.dir().clone()))
+        let state_dir = StateDir::new(self.memory.dir().clone());
+        Snapshots::new(self.ledger_dir(), state_dir).watched_by(Arc::new(self.bar()))
+    }
+
+    /// Shows how far a long replay has come.
+    fn bar(&self) -> ReplayBar {
+        let unread = UnreadLedger::list(self.ledger_dir()).filter(|_| !self.global.quiet);
+        ReplayBar::new(unread.map(|unread| unread.bytes()))
     }
 
     /// A snapshot that can't be used is no failure: the history says the same.
@@ -247,10 +264,39 @@ impl Session {
     }
 
     /// Replays the ledger from its first line, with a verifier of signatures.
-    pub fn replay_with(&self, verifier: &dyn SignatureVerifier) -> Result<Replayed, Failure> {
+    pub fn replay_with(&self, verifier: &Verifier) -> Result<Replayed, Failure> {
+        let replayed = self.replay_sound(verifier);
+        replayed.map_or_else(|| self.replay_after_a_look(verifier), Ok)
+    }
+
+    /// Replays the ledger from its first line, if nothing at all is wrong with it.
+    pub fn replay_sound(&self, verifier: &Verifier) -> Option<Replayed> {
+        let bar = self.bar();
+        let parallel = Parallel::new(verifier).watched_by(&bar);
+        parallel.replay_dir(self.ledger_dir())
+    }
+
+    /// As [`replay_with`](Self::replay_with), and gives only the state and the head.
+    pub fn rebuild_with(&self, verifier: &Verifier) -> Result<(State, Head), Failure> {
+        let rebuilt = Parallel::new(verifier)
+            .watched_by(&self.bar())
+            .rebuild_dir(self.ledger_dir());
+        rebuilt.map_or_else(
+            || {
+                let replayed = self.replay_after_a_look(verifier)?;
+                Ok((replayed.state, replayed.head))
+            },
+            Ok,
+        )
+    }
+
+    /// Looks first which bytes are complete batches and whether anything is damaged.
+    fn replay_after_a_look(&self, verifier: &Verifier) -> Result<Replayed, Failure> {
         let reader = self.open_reader()?;
         // A replay says more of what it finds itself, but it does not see the seals.
-        let replayed = replay(reader.reader(), verifier)?;
+        let replayed = Parallel::new(verifier)
+            .watched_by(&self.bar())
+            .replay(reader.reader())?;
         intact(reader)?;
         Ok(replayed)
     }
@@ -468,6 +514,9 @@ impl Signer {
         }
     }
 }
+
+/// Whoever checks signatures, on several threads.
+type Verifier = dyn SignatureVerifier + Sync;
 
 /// A reader, if nothing that it looked at is damaged.
 fn intact(reader: LedgerReader) -> Result<LedgerReader, Failure> {

@@ -42,8 +42,17 @@ pub fn head_of(node: &Node<FileLedger>) -> TreeHead {
 
 /// The root over the first `size` entries of a verified ledger; `None` where it has fewer.
 pub fn root_at(source: impl Read, size: u64) -> Result<Option<TreeRoot>, Failure> {
-    let mut tree = MerkleAccumulator::new();
-    entry_hashes(source, size, |hash| tree.push(hash))?;
+    root_behind(MerkleAccumulator::new(), source, size)
+}
+
+/// As [`root_at`], where the tree over all entries before those of `source` is known.
+pub fn root_behind(
+    mut tree: MerkleAccumulator,
+    source: impl Read,
+    size: u64,
+) -> Result<Option<TreeRoot>, Failure> {
+    let most = size.saturating_sub(tree.size());
+    entry_hashes(source, most, |hash| tree.push(hash))?;
     Ok(Some(tree.tree_root()).filter(|tree| tree.size == size))
 }
 
@@ -92,6 +101,19 @@ pub fn check_head<R: Read>(
     now: &TreeHead,
     source: impl FnOnce() -> io::Result<R>,
 ) -> Result<(), Failure> {
+    check_head_by(expected, now, |size| {
+        let source = source()
+            .map_err(|error| Failure::new(Exit::Failure, "ledger.io", error.to_string()))?;
+        root_at(source, size)
+    })
+}
+
+/// As [`check_head`], and `root_at` gives the root over the first entries of the ledger.
+pub fn check_head_by(
+    expected: &TreeHead,
+    now: &TreeHead,
+    root_at: impl FnOnce(u64) -> Result<Option<TreeRoot>, Failure>,
+) -> Result<(), Failure> {
     let mismatch = |code: &str, message: String| Failure::new(Exit::Mismatch, code, message);
     if expected.origin != now.origin {
         return Err(mismatch(
@@ -116,9 +138,7 @@ pub fn check_head<R: Read>(
     let found = if now.tree.size == size {
         Some(now.tree)
     } else {
-        let source = source()
-            .map_err(|error| Failure::new(Exit::Failure, "ledger.io", error.to_string()))?;
-        root_at(source, size)?
+        root_at(size)?
     };
     if found != Some(expected.tree) {
         return Err(mismatch(

@@ -70,17 +70,24 @@ macro_rules! events {
             /// [`EventError`] for an operation that this version does not know, and for content
             /// that the operation can't have.
             pub fn decode(operation: &str, data: &str) -> Result<Self, EventError> {
+                let known = [$(($operation, $numbers)),*];
+                if let Some((operation, numbers)) = known.iter().find(|it| it.0 == operation) {
+                    canonical::check(data, *numbers)
+                        .map_err(|error| EventError::content(operation, &error))?;
+                }
+                Self::decode_canonical(operation, data)
+            }
+
+            /// As [`decode`](Self::decode), of the data of a decoded line: these are canonical.
+            pub(crate) fn decode_canonical(
+                operation: &str,
+                data: &str,
+            ) -> Result<Self, EventError> {
                 $(if operation == $known && data.starts_with($start) {
-                    canonical::check(data, Numbers::Integers)
-                        .map_err(|error| EventError::content($known, &error))?;
                     return content($known, data).map(Self::$also);
                 })*
                 match operation {
-                    $($operation => {
-                        canonical::check(data, $numbers)
-                            .map_err(|error| EventError::content($operation, &error))?;
-                        content($operation, data).map(Self::$variant)
-                    })*
+                    $($operation => content($operation, data).map(Self::$variant),)*
                     _ => Err(EventError::UnknownOperation {
                         operation: operation.chars().take(80).collect(),
                     }),

@@ -41,6 +41,7 @@ pub mod policy;
 pub mod policy_lint;
 pub mod possession;
 pub mod prediction;
+pub(crate) mod prediction_sketch;
 pub mod proposal;
 mod proposal_rules;
 pub mod provenance;

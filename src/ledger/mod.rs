@@ -46,7 +46,7 @@ pub use file::{FileLedger, OpenOptions};
 pub use lock::Wait;
 pub use memory::MemoryLedger;
 pub use open::{OpenError, check_exists};
-pub use reader::LedgerReader;
+pub use reader::{LedgerReader, UnreadLedger};
 pub use recovery::Recovery;
 pub use snapshots::{SnapshotFile, SnapshotFiles, SnapshotKey};
 

@@ -1,14 +1,18 @@
 //! Reading a ledger without ever writing to it.
 
 use std::io::{self, Read, Seek as _, SeekFrom};
+use std::num::NonZeroUsize;
 use std::path::Path;
-use std::vec;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{iter, thread, vec};
 
 use super::diagnosis::{Diagnosis, Refusal, Tail};
 use super::layout::Layout;
 use super::open::{Covered, OpenError, Segment, check_found, examine_behind};
 use super::prefix::place_of_last_line;
+use super::seals::{Seals, digest, hash_of};
 use super::storage::{Disk, Storage};
+use crate::chain::line::Position;
 use crate::chain::place::{Place, Prefix};
 
 /// A ledger for readers: takes no lock, writes nothing, and works beside a writer.
@@ -152,6 +156,133 @@ impl<S: Storage> LedgerReader<S> {
             Some(this)
         });
         starts.collect()
+    }
+}
+
+/// The segments of a ledger as they stand, nothing of them read.
+///
+/// For a replay, which checks every line itself, so that nothing is read and hashed twice. What a
+/// replay can't see is asked of [`fits`](Self::fits) behind it. Where anything is wrong or the tail is
+/// torn, [`LedgerReader`] says what it is.
+#[derive(Debug)]
+pub struct UnreadLedger<S: Storage = Disk> {
+    storage: S,
+    segments: Vec<Segment>,
+    seals: Seals,
+}
+
+impl UnreadLedger {
+    /// Lists the segments in `dir`; `None` where they or their seals can't be listed.
+    #[must_use]
+    pub fn list(dir: &Path) -> Option<Self> {
+        Self::list_on(Disk, dir).ok()?
+    }
+}
+
+impl<S: Storage> UnreadLedger<S> {
+    /// As [`list`](UnreadLedger::list), of a given storage.
+    pub(crate) fn list_on(storage: S, dir: &Path) -> io::Result<Option<Self>> {
+        let layout = Layout::new(dir);
+        // The seals come first: a writer may be sealing, and never takes back a seal.
+        let Ok(seals) = Seals::read(&storage, &layout)? else {
+            return Ok(None);
+        };
+        let segment = |first_seq| {
+            let path = layout.segment(first_seq);
+            let bytes = storage.len(&path)?;
+            Ok(Segment {
+                first_seq,
+                path,
+                bytes,
+            })
+        };
+        let numbers = layout.segments(&storage)?.into_iter();
+        let segments = numbers.map(segment).collect::<io::Result<_>>()?;
+        Ok(Some(Self {
+            seals,
+            segments,
+            storage,
+        }))
+    }
+
+    /// The raw bytes from the first line to the last byte.
+    #[must_use]
+    pub fn reader(&self) -> SegmentReader<'_, S> {
+        SegmentReader::behind(&self.storage, self.segments.iter().collect(), 0)
+    }
+
+    /// How many bytes [`reader`](Self::reader) yields.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.bytes).sum()
+    }
+
+    /// Whether the segments are those of a history that ends with line `last` and in which every
+    /// line continues the chain: each starts with the batch that its name says, and none is missing
+    /// that has a seal. Whether the seals have the right hashes is [another question](Self::seals_hold).
+    #[must_use]
+    pub fn fits(&self, last: u64) -> bool {
+        let all_start = self.segments.iter().enumerate().all(|(index, segment)| {
+            if index == 0 {
+                segment.first_seq == 1
+            } else if segment.bytes == 0 {
+                index + 1 == self.segments.len() && segment.first_seq == last.saturating_add(1)
+            } else {
+                self.starts_batch(segment).unwrap_or(false)
+            }
+        });
+        let is_there = |first_seq| {
+            let mut segments = self.segments.iter();
+            segments.any(|segment| segment.first_seq == first_seq && segment.bytes > 0)
+        };
+        all_start && self.seals.first_seqs().all(is_there)
+    }
+
+    /// Whether every seal is the hash of its segment. The sealed segments are read for this.
+    #[must_use]
+    pub fn seals_hold(&self) -> bool {
+        self.segments.iter().all(|segment| self.seal_holds(segment))
+    }
+
+    fn seal_holds(&self, segment: &Segment) -> bool {
+        self.seals.of(segment.first_seq).is_none_or(|seal| {
+            let hash = hash_of(&self.storage, &segment.path, segment.bytes);
+            hash.is_ok_and(|hash| digest(&hash) == *seal)
+        })
+    }
+
+    /// Whether a segment starts with the first line of a batch, and that with the segment's number.
+    /// The line before it then ends a batch.
+    fn starts_batch(&self, segment: &Segment) -> io::Result<bool> {
+        let mut head = Vec::new();
+        let file = self.storage.open(&segment.path)?;
+        file.take(128).read_to_end(&mut head)?;
+        let position = Position::parse(&head);
+        Ok(position.is_ok_and(|it| it.seq == segment.first_seq && it.batch.index == 1))
+    }
+}
+
+impl UnreadLedger {
+    /// As [`seals_hold`](Self::seals_hold), on as many threads as the machine runs at once.
+    #[must_use]
+    pub fn seals_hold_in_parallel(&self) -> bool {
+        let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let next = AtomicUsize::new(0);
+        let hold_from_next = || {
+            let mut left =
+                iter::from_fn(|| self.segments.get(next.fetch_add(1, Ordering::Relaxed)));
+            left.all(|segment| self.seal_holds(segment))
+        };
+        thread::scope(|scope| {
+            let helpers: Vec<_> = (1..threads.min(self.segments.len()))
+                .map(|_| scope.spawn(hold_from_next))
+                .collect();
+            let mine = hold_from_next();
+            helpers
+                .into_iter()
+                .all(|helper| helper.join().unwrap_or(false))
+                && mine
+        })
     }
 }
 

@@ -25,7 +25,8 @@ use crate::identity::MlDsaVerifier;
 use crate::ledger::{
     AppendError, FileLedger, Ledger, OpenError, OpenOptions, Recovery, Wait, io_code,
 };
-use crate::replay::{CatchUp, ReplayError, replay};
+use crate::parallel;
+use crate::replay::{CatchUp, ReplayError};
 
 pub use group::{Answer, MAX_GROUP_BYTES, Request, When};
 pub use shared::SharedNode;
@@ -181,7 +182,7 @@ impl<L: Ledger> Node<L> {
         ledger: L,
         verifier: Box<dyn SignatureVerifier + Send + Sync>,
     ) -> Result<Self, NodeError> {
-        let replayed = replay(ledger.reader()?, verifier.as_ref())?;
+        let replayed = parallel::replay(ledger.reader()?, verifier.as_ref())?;
         Ok(Self {
             ledger,
             state: replayed.state,
@@ -368,7 +369,7 @@ impl<L: Ledger> Node<L> {
         match before {
             Some(state) => self.state = state,
             None => {
-                let replayed = replay(self.ledger.reader()?, self.verifier.as_ref())?;
+                let replayed = parallel::replay(self.ledger.reader()?, self.verifier.as_ref())?;
                 self.state = replayed.state;
                 self.merkle = replayed.merkle;
             }

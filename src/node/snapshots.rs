@@ -6,6 +6,7 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{Node, NodeError};
 use crate::chain::line::Head;
@@ -19,8 +20,9 @@ use crate::ledger::prefix::{self, Mismatch};
 use crate::ledger::snapshots::{SnapshotFile, SnapshotFiles, SnapshotKey};
 use crate::ledger::storage::{Disk, Storage};
 use crate::ledger::{FileLedger, Ledger as _, LedgerReader, OpenError, OpenOptions};
+use crate::parallel::{Parallel, Watcher};
+use crate::replay::Replayed;
 use crate::replay::snapshot::{Header, Snapshot, SnapshotError, write};
-use crate::replay::{Replay, Replayed, replay};
 use crate::state_dir::StateDir;
 
 /// The name of the secret in the user's state directory.
@@ -117,6 +119,9 @@ pub struct Opened<T> {
     pub from: Option<u64>,
     /// The snapshots that were not used.
     pub ignored: Vec<Ignored>,
+    /// The tree over the entries of the snapshot that was gone on from, and the length of their lines:
+    /// whoever wants the tree at a later entry need not read those.
+    pub base: Option<(MerkleAccumulator, u64)>,
 }
 
 /// A snapshot that was taken.
@@ -168,6 +173,7 @@ pub struct Snapshots<S: Storage = Disk> {
     files: SnapshotFiles<S>,
     state_dir: StateDir,
     policy: SnapshotPolicy,
+    watcher: Option<Arc<dyn Watcher + Send + Sync>>,
 }
 
 impl Snapshots {
@@ -187,6 +193,22 @@ impl<S: Storage + Clone> Snapshots<S> {
             ledger_dir: ledger_dir.to_owned(),
             state_dir,
             policy: SnapshotPolicy::default(),
+            watcher: None,
+        }
+    }
+
+    /// Tells `watcher` how far replays have come.
+    #[must_use]
+    pub fn watched_by(mut self, watcher: Arc<dyn Watcher + Send + Sync>) -> Self {
+        self.watcher = Some(watcher);
+        self
+    }
+
+    fn parallel<'a>(&'a self, verifier: &'a (dyn SignatureVerifier + Sync)) -> Parallel<'a> {
+        let parallel = Parallel::new(verifier);
+        match &self.watcher {
+            Some(watcher) => parallel.watched_by(watcher.as_ref()),
+            None => parallel,
         }
     }
 
@@ -376,11 +398,13 @@ impl<S: Storage + Clone> Snapshots<S> {
         let ledger = FileLedger::open_on(self.storage.clone(), &self.ledger_dir, options)?;
         let used = snapshot.filter(|_| ledger.prefix() == prefix.as_ref());
         let from = used.as_ref().map(|snapshot| snapshot.header().seq);
+        let base = used.as_ref().map(base);
+        let parallel = self.parallel(verifier.as_ref());
         let Replayed { state, merkle, .. } = match used {
-            None => replay(ledger.reader()?, verifier.as_ref())?,
+            None => parallel.replay(ledger.reader()?)?,
             Some(snapshot) => {
                 let rest = ledger.reader_behind(snapshot.header().place.offset());
-                Replay::resume(verifier.as_ref(), snapshot).read_to_end(LineReader::new(rest))?
+                parallel.resume(snapshot, rest)?
             }
         };
         let value = Node {
@@ -394,6 +418,7 @@ impl<S: Storage + Clone> Snapshots<S> {
             value,
             from,
             ignored,
+            base,
         })
     }
 
@@ -411,19 +436,31 @@ impl<S: Storage + Clone> Snapshots<S> {
     /// As [`replay`](Self::replay).
     pub fn replay_with(
         &self,
-        verifier: &dyn SignatureVerifier,
+        verifier: &(dyn SignatureVerifier + Sync),
     ) -> Result<Opened<Replayed>, NodeError> {
         let Found { snapshot, ignored } = self.find();
+        let parallel = self.parallel(verifier);
+        if snapshot.is_none()
+            && let Some(value) = parallel.replay_on(self.storage.clone(), &self.ledger_dir)
+        {
+            return Ok(Opened {
+                value,
+                from: None,
+                ignored,
+                base: None,
+            });
+        }
         let prefix = snapshot.as_ref().map(|snapshot| snapshot.header().prefix());
         let storage = self.storage.clone();
         let reader = LedgerReader::open_behind_on(storage, &self.ledger_dir, prefix.as_ref())?;
         let used = snapshot.filter(|_| reader.prefix() == prefix.as_ref());
         let from = used.as_ref().map(|snapshot| snapshot.header().seq);
+        let base = used.as_ref().map(base);
         let value = match used {
-            None => replay(reader.reader(), verifier)?,
+            None => parallel.replay(reader.reader())?,
             Some(snapshot) => {
                 let rest = reader.reader_behind(snapshot.header().place.offset());
-                Replay::resume(verifier, snapshot).read_to_end(LineReader::new(rest))?
+                parallel.resume(snapshot, rest)?
             }
         };
         // A replay says more of what it finds itself, but it does not see the seals.
@@ -435,8 +472,16 @@ impl<S: Storage + Clone> Snapshots<S> {
             value,
             from,
             ignored,
+            base,
         })
     }
+}
+
+fn base(snapshot: &Snapshot) -> (MerkleAccumulator, u64) {
+    let header = snapshot.header();
+    let tree = MerkleAccumulator::from_peaks(header.seq, header.peaks.clone());
+    // The header was checked as it was read.
+    tree.map_or_else(Default::default, |tree| (tree, header.place.offset()))
 }
 
 fn stated_header(body: &mut dyn Read) -> Option<Header> {

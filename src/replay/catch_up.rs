@@ -73,7 +73,7 @@ fn enter(
 ) -> Result<Recorded, ReplayProblem> {
     let line = chain.read(raw).map_err(ReplayProblem::Chain)?;
     merkle.push(&line.entry_hash);
-    let event = Event::decode(line.operation, line.data).map_err(ReplayProblem::Event)?;
+    let event = Event::decode_canonical(line.operation, line.data).map_err(ReplayProblem::Event)?;
     Ok(Recorded {
         seq: line.seq,
         timestamp: line.timestamp,

@@ -8,6 +8,8 @@ mod catch_up;
 pub mod counterfactual;
 pub mod divergence;
 mod error;
+pub(crate) mod examine;
+pub(crate) mod foreseen;
 pub mod receipt;
 mod signatures;
 pub mod snapshot;
@@ -38,7 +40,8 @@ pub use snapshot::Snapshot;
 pub struct Replay<'v> {
     verifier: &'v dyn SignatureVerifier,
     chain: ChainVerifier,
-    merkle: MerkleAccumulator,
+    /// `None` where the tree is not wanted.
+    merkle: Option<MerkleAccumulator>,
     progress: Progress,
     offset: u64,
 }
@@ -84,7 +87,7 @@ impl<'v> Replay<'v> {
         Self {
             verifier,
             chain: ChainVerifier::new(),
-            merkle: MerkleAccumulator::new(),
+            merkle: Some(MerkleAccumulator::new()),
             progress: Progress::Founding(Vec::new()),
             offset: 0,
         }
@@ -100,7 +103,7 @@ impl<'v> Replay<'v> {
         Self {
             verifier,
             chain: ChainVerifier::resume(prefix.tip),
-            merkle,
+            merkle: Some(merkle),
             progress: Progress::Governed {
                 state: Box::new(state),
                 cause_at: None,
@@ -113,10 +116,18 @@ impl<'v> Replay<'v> {
     ///
     /// # Errors
     /// As [`replay`].
-    pub fn read_to_end<R: Read>(
-        mut self,
-        mut lines: LineReader<R>,
-    ) -> Result<Replayed, ReplayError> {
+    pub fn read_to_end<R: Read>(mut self, lines: LineReader<R>) -> Result<Replayed, ReplayError> {
+        self.take_lines(lines)?;
+        self.finish()
+    }
+
+    /// Takes what is left of a stream of which everything before was taken.
+    pub(crate) fn read_rest(&mut self, rest: impl Read) -> Result<(), ReplayError> {
+        let lines = LineReader::new(rest).starting_at(self.offset);
+        self.take_lines(lines)
+    }
+
+    fn take_lines<R: Read>(&mut self, mut lines: LineReader<R>) -> Result<(), ReplayError> {
         loop {
             let seq = self.chain.head().seq + 1;
             let offset = self.offset;
@@ -124,7 +135,7 @@ impl<'v> Replay<'v> {
                 .next_line()
                 .map_err(|error| ReplayError::new(seq, offset, error.into()))?;
             match line {
-                None => return self.finish(),
+                None => return Ok(()),
                 Some(line) if line.ending == Ending::LineFeed => self.line(line.bytes)?,
                 Some(_) => return Err(ReplayError::new(seq, offset, ReplayProblem::Incomplete)),
             }
@@ -157,9 +168,11 @@ impl<'v> Replay<'v> {
             .chain
             .read(raw)
             .map_err(|error| (error.seq(), ReplayProblem::Chain(error)))?;
-        self.merkle.push(&line.entry_hash);
+        if let Some(merkle) = &mut self.merkle {
+            merkle.push(&line.entry_hash);
+        }
         let at_line = |problem| (line.seq, problem);
-        let event = Event::decode(line.operation, line.data)
+        let event = Event::decode_canonical(line.operation, line.data)
             .map_err(|error| at_line(ReplayProblem::Event(error)))?;
         let recorded = Recorded {
             seq: line.seq,
@@ -193,15 +206,38 @@ impl<'v> Replay<'v> {
     ///
     /// # Errors
     /// [`ReplayError`] where the last batch is incomplete, or nothing was read at all.
-    pub fn finish(self) -> Result<Replayed, ReplayError> {
+    pub fn finish(mut self) -> Result<Replayed, ReplayError> {
+        let merkle = self.merkle.take().unwrap_or_default();
+        let (state, head) = self.finish_without_tree()?;
+        Ok(Replayed {
+            state,
+            head,
+            merkle,
+        })
+    }
+
+    /// Keeps no Merkle tree from here on, for those who want the state alone.
+    pub(crate) fn without_tree(mut self) -> Self {
+        self.merkle = None;
+        self
+    }
+
+    /// Whether the Merkle tree is kept.
+    pub(crate) const fn has_tree(&self) -> bool {
+        self.merkle.is_some()
+    }
+
+    /// The number of the last line, and where the next one starts.
+    pub(crate) const fn position(&self) -> (u64, u64) {
+        (self.chain.head().seq, self.offset)
+    }
+
+    /// As [`finish`](Self::finish), of a replay without the tree.
+    pub(crate) fn finish_without_tree(self) -> Result<(State, Head), ReplayError> {
         let head = self.chain.head();
         let incomplete = ReplayError::new(head.seq + 1, self.offset, ReplayProblem::Incomplete);
         match self.progress {
-            Progress::Governed { state, .. } if self.chain.batch_complete() => Ok(Replayed {
-                state: *state,
-                head,
-                merkle: self.merkle,
-            }),
+            Progress::Governed { state, .. } if self.chain.batch_complete() => Ok((*state, head)),
             _ => Err(incomplete),
         }
     }

@@ -10,6 +10,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("replay", &["chain", "governance"]),
     ("identity", &["governance"]),
     ("ledger", &["chain", "governance"]),
+    ("parallel", &["chain", "governance", "ledger", "replay"]),
     ("state_dir", &["identity"]),
     (
         "node",
@@ -18,6 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "governance",
             "identity",
             "ledger",
+            "parallel",
             "replay",
             "state_dir",
         ],

@@ -35,6 +35,7 @@ mod merkle;
 mod model;
 mod node;
 mod order;
+mod parallel;
 mod policy_lint;
 mod provenance;
 mod receipts;

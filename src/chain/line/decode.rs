@@ -43,6 +43,14 @@ impl<'a> Line<'a> {
     /// # Errors
     /// [`LineError`] with the first thing that is not as it must be.
     pub fn decode(raw: &'a [u8]) -> Result<Self, LineError> {
+        let line = Self::outline(raw, None)?;
+        check_data(&line)?;
+        Ok(line)
+    }
+
+    /// Decodes everything but the data, of which it is only known where they stand. `previous` is the
+    /// line that this one probably follows.
+    pub(crate) fn outline(raw: &'a [u8], previous: Option<&Line<'_>>) -> Result<Self, LineError> {
         if raw.len() > MAX_LINE_BYTES {
             return Err(LineError::TooLong);
         }
@@ -56,10 +64,10 @@ impl<'a> Line<'a> {
         cursor.literal(",\"data\":")?;
         let data_start = cursor.at;
         let data_end = cursor.jump_to_hashes()?;
-        let prev_hash = cursor.hash(",\"prev_hash\":\"", "\"")?;
-        let entry_hash = cursor.hash(ENTRY_HASH_KEY, "\"}")?;
+        let known = previous.map(|line| (line.entry_hash_text(), line.entry_hash));
+        let prev_hash = cursor.hash(",\"prev_hash\":\"", "\"", known)?;
+        let entry_hash = cursor.hash(ENTRY_HASH_KEY, "\"}", None)?;
         let data = text.get(data_start..data_end).unwrap_or_default();
-        check_data(data, operation, data_start)?;
         Ok(Self {
             seq: position.seq,
             batch: position.batch,
@@ -76,6 +84,10 @@ impl<'a> Line<'a> {
     #[must_use]
     pub const fn raw(&self) -> &'a [u8] {
         self.raw
+    }
+
+    fn entry_hash_text(&self) -> Option<&'a [u8; 64]> {
+        self.raw.strip_suffix(b"\"}")?.last_chunk()
     }
 
     /// The SHA-256 of every byte before the last 81.
@@ -174,12 +186,15 @@ impl Position {
     }
 }
 
-fn check_data(data: &str, operation: &str, start: usize) -> Result<(), LineError> {
-    canonical::check(data, numbers_of(operation)).map_err(|error| LineError::Data {
+/// Requires a canonical JSON object for data.
+pub(crate) fn check_data(line: &Line<'_>) -> Result<(), LineError> {
+    let hashes = PREV_HASH_BYTES + ENTRY_HASH_BYTES;
+    let start = line.raw.len().saturating_sub(hashes + line.data.len());
+    canonical::check(line.data, numbers_of(line.operation)).map_err(|error| LineError::Data {
         offset: start + error.offset,
         problem: error.problem,
     })?;
-    if !data.starts_with('{') {
+    if !line.data.starts_with('{') {
         return malformed(start, "a JSON object");
     }
     Ok(())
@@ -206,15 +221,18 @@ impl<'a> Cursor<'a> {
     }
 
     /// Steps over `literal`; an error names the first byte that differs.
+    ///
+    /// Always in line, so that each literal is compared at its own length.
+    #[inline(always)]
     fn literal(&mut self, literal: &'static str) -> Result<(), LineError> {
+        if self.rest().starts_with(literal.as_bytes()) {
+            self.at += literal.len();
+            return Ok(());
+        }
         let same = (self.rest().iter().zip(literal.as_bytes()))
             .take_while(|(found, expected)| found == expected)
             .count();
-        self.at += same;
-        if same < literal.len() {
-            return malformed(self.at, literal);
-        }
-        Ok(())
+        malformed(self.at + same, literal)
     }
 
     /// An integer from 0 to 2^53 − 1: digits only, no leading zero.
@@ -304,10 +322,22 @@ impl<'a> Cursor<'a> {
         Ok(end)
     }
 
-    fn hash(&mut self, before: &'static str, after: &'static str) -> Result<Digest, LineError> {
+    /// A hash between two literals. Where its text is the `known` one, so is the hash.
+    #[inline]
+    fn hash(
+        &mut self,
+        before: &'static str,
+        after: &'static str,
+        known: Option<(Option<&[u8; 64]>, Digest)>,
+    ) -> Result<Digest, LineError> {
         self.literal(before)?;
         let start = self.at;
-        let digest = (self.take(64)).and_then(|hex| Digest::from_hex(hex.as_bytes()).ok());
+        let digest = self.take(64).and_then(|hex| match known {
+            Some((text, digest)) if text.is_some() && hex.as_bytes().first_chunk() == text => {
+                Some(digest)
+            }
+            _ => Digest::from_hex(hex.as_bytes()).ok(),
+        });
         let Some(digest) = digest else {
             return malformed(start, "64 lowercase hexadecimal digits");
         };

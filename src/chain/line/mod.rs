@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 use crate::governance::canonical::Numbers;
 use crate::governance::digest::Digest;
 
-pub(crate) use decode::{LINE_START, Position};
+pub(crate) use decode::{LINE_START, Position, check_data};
 pub use decode::{Line, LineError};
 pub use encode::{EncodeError, EncodedBatch, EncodedEntry, NewEntry, encode_batch};
 

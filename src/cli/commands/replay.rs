@@ -103,11 +103,11 @@ pub fn run(command: &Replay, session: &Session, output: &Output) -> Result<Exit,
         return without::run(what, session, output);
     }
     let moment = if command.no_signatures {
-        let replayed = session.replay_with(&Unchecked)?;
+        let (state, head) = session.rebuild_with(&Unchecked)?;
         Moment {
-            at: session.now().max(replayed.state.clock()),
-            state: replayed.state,
-            head: replayed.head.hash,
+            at: session.now().max(state.clock()),
+            state,
+            head: head.hash,
         }
     } else {
         session.read_at(command.at)?

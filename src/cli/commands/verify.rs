@@ -26,7 +26,7 @@ use crate::governance::tree_head::{Origin, TreeHead};
 use crate::identity::MlDsaVerifier;
 use crate::ledger::LedgerReader;
 use crate::node::MAX_CLOCK_LEAD;
-use crate::replay::{Replay, ReplayError};
+use crate::replay::{Replay, ReplayError, Replayed};
 
 /// Arguments of `verify`.
 #[derive(Debug, Args)]
@@ -146,15 +146,20 @@ pub fn run(verify: &Verify, session: &Session, output: &Output) -> Result<Exit, 
         .as_deref()
         .map(super::checkpoint::read)
         .transpose()?;
-    let reader = session.open_reader()?;
-    let (mut report, mut exit, head) = examine(&reader, session.now(), *invariants)?;
+    let sound = (!invariants)
+        .then(|| session.replay_sound(&MlDsaVerifier))
+        .flatten();
+    let (mut report, mut exit, head) = match &sound {
+        Some(replayed) => sound_report(replayed, session.now()),
+        None => examine(&session.open_reader()?, session.now(), *invariants)?,
+    };
     if *forget {
         let id = head.map(|head| head.origin.ledger);
         session.memory().forget(session.ledger_dir(), id)?;
     }
     if let Some(head) = head.filter(|_| report.ok) {
         let pinned = checkpoint.as_deref().zip(pinned.as_ref());
-        match hold(&head, pinned, session, &reader) {
+        match hold(&head, pinned, session) {
             Ok(()) => session.remember(&head),
             Err(failure) if failure.exit == Exit::Mismatch => {
                 report.fault(&failure);
@@ -172,16 +177,30 @@ fn hold(
     now: &TreeHead,
     pinned: Option<(&Path, &Checkpoint)>,
     session: &Session,
-    reader: &LedgerReader,
 ) -> Result<(), Failure> {
-    let source = || Ok(reader.reader());
+    // Only where the history has gone on is it read once more.
+    let root_at = |size| tree::root_at(session.open_reader()?.reader(), size);
     if let Some((file, pinned)) = pinned
-        && let Err(failure) = tree::check_head(pinned.head(), now, source)
+        && let Err(failure) = tree::check_head_by(pinned.head(), now, root_at)
     {
         let state = session.read()?.state;
         return Err(with_hint(failure, pinned, file, &state));
     }
-    session.memory().check(session.ledger_dir(), now, source)
+    session.memory().check(session.ledger_dir(), now, root_at)
+}
+
+/// What there is to say of a ledger with which nothing is wrong.
+fn sound_report(replayed: &Replayed, now: Timestamp) -> (VerifyReport, Exit, Option<TreeHead>) {
+    let report = VerifyReport {
+        ok: true,
+        entries: replayed.head.seq,
+        head: replayed.head.hash,
+        merkle_root: replayed.merkle.root(),
+        problems: clock_note(&replayed.head, Some(replayed.state.clock()), now)
+            .into_iter()
+            .collect(),
+    };
+    (report, Exit::Ok, Some(tree::head(replayed)))
 }
 
 /// Everything that is wrong with a ledger, in order of position.
@@ -238,11 +257,14 @@ fn notes(
             message,
         ));
     }
-    if let Some(clock) = clock.filter(|clock| *clock > now.saturating_add(MAX_CLOCK_LEAD)) {
-        let message = format!("the last entry is of {clock}, this machine's clock says {now}");
-        notes.push(Problem::new("clock.head-in-future", head.seq, 0, message));
-    }
+    notes.extend(clock_note(head, clock, now));
     notes
+}
+
+fn clock_note(head: &Head, clock: Option<Timestamp>, now: Timestamp) -> Option<Problem> {
+    let clock = clock.filter(|clock| *clock > now.saturating_add(MAX_CLOCK_LEAD))?;
+    let message = format!("the last entry is of {clock}, this machine's clock says {now}");
+    Some(Problem::new("clock.head-in-future", head.seq, 0, message))
 }
 
 /// What a reading of the whole ledger found.

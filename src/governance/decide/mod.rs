@@ -20,6 +20,8 @@ use super::rejection::Rejection;
 use super::state::State;
 use super::time::Timestamp;
 
+pub(crate) use predict::verdict as prediction_verdict;
+
 /// What a decision depends on besides the state and the command.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {

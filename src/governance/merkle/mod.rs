@@ -93,15 +93,31 @@ impl MerkleAccumulator {
 
     /// Appends a leaf.
     pub fn push_leaf(&mut self, leaf: LeafHash) {
-        let LeafHash(mut node) = leaf;
+        self.push_subtree(0, leaf.0);
+    }
+
+    /// Appends 2^`height` leaves by the root over them. The size must be a multiple of their number.
+    fn push_subtree(&mut self, height: u32, root: Digest) {
+        let mut node = root;
         // Each trailing one of the size is a perfect subtree as large as what is being added.
-        for _ in 0..self.size.trailing_ones() {
+        for _ in 0..(self.size >> height).trailing_ones() {
             if let Some(left) = self.peaks.pop() {
                 node = node_hash(&left, &node);
             }
         }
         self.peaks.push(node);
-        self.size += 1;
+        self.size += 1 << height;
+    }
+
+    /// Appends the leaves of `part`; false, and nothing is appended, where they are not the next.
+    pub(crate) fn append(&mut self, part: &MerklePart) -> bool {
+        if part.start != self.size {
+            return false;
+        }
+        for (height, root) in &part.subtrees {
+            self.push_subtree(*height, *root);
+        }
+        true
     }
 
     /// The root over all leaves so far; SHA-256 of nothing for the empty tree.
@@ -131,6 +147,43 @@ impl MerkleAccumulator {
     #[must_use]
     pub fn peaks(&self) -> &[Digest] {
         &self.peaks
+    }
+}
+
+/// Neighbouring leaves of a tree whose other leaves need not be known: the roots of the largest
+/// perfect subtrees that they fill, with their heights, from left to right.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct MerklePart {
+    start: u64,
+    size: u64,
+    subtrees: Vec<(u32, Digest)>,
+}
+
+impl MerklePart {
+    /// No leaves yet; the first will have the index `start`.
+    pub(crate) const fn starting_at(start: u64) -> Self {
+        Self {
+            start,
+            size: 0,
+            subtrees: Vec::new(),
+        }
+    }
+
+    /// Appends the leaf of a line.
+    pub(crate) fn push(&mut self, entry_hash: &Digest) {
+        let LeafHash(mut node) = LeafHash::of_entry(entry_hash);
+        let mut index = self.start + self.size;
+        let mut height = 0;
+        // A right child meets its sibling, unless that is to the left of all these leaves.
+        while index & 1 == 1
+            && let Some((_, left)) = self.subtrees.pop_if(|left| left.0 == height)
+        {
+            node = node_hash(&left, &node);
+            index >>= 1;
+            height += 1;
+        }
+        self.subtrees.push((height, node));
+        self.size += 1;
     }
 }
 
@@ -197,6 +250,31 @@ mod tests {
             }
             prop_assert_eq!(resumed.root(), whole.root());
             prop_assert_eq!(MerkleAccumulator::from_peaks(3, vec![Digest::ZERO]), None);
+        }
+    }
+
+    #[test]
+    fn a_tree_of_parts_is_the_tree_of_its_leaves() {
+        let leaf = |index: u64| Digest::of(&index.to_be_bytes());
+        for start in 0..20 {
+            for length in 0..20 {
+                let mut tree = MerkleAccumulator::new();
+                (0..start).for_each(|index| tree.push(&leaf(index)));
+                let mut pushed = tree.clone();
+                let mut part = MerklePart::starting_at(start);
+                for index in start..start + length {
+                    pushed.push(&leaf(index));
+                    part.push(&leaf(index));
+                }
+                assert!(tree.append(&part));
+                assert_eq!(tree, pushed, "{length} from {start}");
+                assert_eq!(
+                    tree.append(&part),
+                    length == 0,
+                    "they are not the next ones"
+                );
+                assert_eq!(tree, pushed);
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use super::freeze::Freezes;
 use crate::governance::id::{GrantId, ProposalId, Subject};
 use crate::governance::kind::AuthorizationKind;
 use crate::governance::proposal::GrantTerms;
-use crate::governance::scope::CheckContext;
+use crate::governance::scope::{CheckContext, ScopeKey};
 use crate::governance::time::Timestamp;
 
 /// All grants that ever were, in the order in which they were given, and the freezes over them.
@@ -19,7 +19,7 @@ use crate::governance::time::Timestamp;
 pub struct Authorizations {
     pub(in crate::governance) freezes: Freezes,
     grants: IndexMap<GrantId, Grant>,
-    by_subject: BTreeMap<(AuthorizationKind, Subject), SubjectRecord>,
+    by_subject: BTreeMap<AuthorizationKind, BTreeMap<Subject, SubjectRecord>>,
 }
 
 /// What is known of one subject's authorizations of one kind.
@@ -158,6 +158,56 @@ impl CheckOutcome {
     }
 }
 
+/// The answer to a check, borrowed from the state.
+#[derive(Debug, Clone, Copy)]
+pub struct Judged<'a> {
+    reason: CheckReason,
+    authorizations: &'a Authorizations,
+    /// All grants of the subject; none where it is frozen.
+    grants: &'a [GrantId],
+    context: &'a CheckContext,
+    at: Timestamp,
+}
+
+impl<'a> Judged<'a> {
+    /// Why the subject may, or may not.
+    #[must_use]
+    pub const fn reason(&self) -> CheckReason {
+        self.reason
+    }
+
+    /// Whether the subject may act.
+    #[must_use]
+    pub const fn is_allowed(&self) -> bool {
+        matches!(self.reason, CheckReason::Granted)
+    }
+
+    /// The grants that allow it, or those that come closest, in the order in which they were given.
+    pub fn grants(self) -> impl Iterator<Item = (GrantId, &'a Grant)> {
+        let found = self.grants.iter();
+        let found = found.filter_map(move |id| Some((*id, self.authorizations.get(*id)?)));
+        found.filter(move |(_, grant)| {
+            let Self {
+                context,
+                at,
+                reason,
+                ..
+            } = self;
+            self.authorizations.reason(grant, context, at) == reason
+        })
+    }
+
+    /// The limits that the caller takes on, those of the grants that allow it and of all that these
+    /// were passed on from. Of each name the strictest holds.
+    pub fn obligations(self) -> impl Iterator<Item = (&'a ScopeKey, u64)> {
+        let allowing = self.is_allowed().then(|| self.grants());
+        allowing.into_iter().flatten().flat_map(move |(id, _)| {
+            let lineage = self.authorizations.lineage(id);
+            lineage.flat_map(|(_, grant)| grant.terms.scope.obligations())
+        })
+    }
+}
+
 /// Why a check allows or denies. From the most distant denial to the permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -219,11 +269,19 @@ impl Authorizations {
         kind: AuthorizationKind,
         subject: &Subject,
     ) -> impl Iterator<Item = (GrantId, &'a Grant)> + use<'a> {
-        self.by_subject
-            .get(&(kind, subject.clone()))
+        self.record(kind, subject)
             .into_iter()
             .flat_map(|record| &record.grants)
             .filter_map(|id| Some((*id, self.grants.get(id)?)))
+    }
+
+    fn record(&self, kind: AuthorizationKind, subject: &Subject) -> Option<&SubjectRecord> {
+        self.by_subject.get(&kind)?.get(subject)
+    }
+
+    fn record_mut(&mut self, kind: AuthorizationKind, subject: &Subject) -> &mut SubjectRecord {
+        let of_kind = self.by_subject.entry(kind).or_default();
+        of_kind.entry(subject.clone()).or_default()
     }
 
     /// The freezes, past and present.
@@ -242,23 +300,32 @@ impl Authorizations {
     /// over, yet to come or frozen.
     #[must_use]
     pub fn status(&self, id: GrantId, at: Timestamp) -> Option<GrantStatus> {
-        let grant = self.get(id)?;
+        self.get(id).map(|grant| self.status_of(grant, at))
+    }
+
+    fn status_of(&self, grant: &Grant, at: Timestamp) -> GrantStatus {
         let own = grant.own_status(at);
         if own != GrantStatus::Live {
-            return Some(own);
+            return own;
         }
         if self.freezes.is_frozen(&grant.terms.subject, at) {
-            return Some(GrantStatus::Frozen);
+            return GrantStatus::Frozen;
         }
-        let ancestors_hold = self.lineage(id).skip(1).all(|(_, ancestor)| {
+        let ancestors_hold = self.ancestors(grant).all(|ancestor| {
             let frozen = self.freezes.is_frozen(&ancestor.terms.subject, at);
             ancestor.own_status(at) == GrantStatus::Live && !frozen
         });
-        Some(if ancestors_hold {
+        if ancestors_hold {
             GrantStatus::Live
         } else {
             GrantStatus::ParentNotLive
-        })
+        }
+    }
+
+    /// The grants that `grant` was passed on from, up to the root.
+    fn ancestors(&self, grant: &Grant) -> impl Iterator<Item = &Grant> {
+        let parent = grant.parent.into_iter();
+        parent.flat_map(|id| self.lineage(id).map(|(_, grant)| grant))
     }
 
     /// Whether `subject` may act in `context` at `at`, with the reason.
@@ -272,30 +339,46 @@ impl Authorizations {
         context: &CheckContext,
         at: Timestamp,
     ) -> CheckOutcome {
+        let judged = self.judge(kind, subject, context, at);
         let mut outcome = CheckOutcome {
-            reason: CheckReason::NoGrant,
+            reason: judged.reason(),
             grants: Vec::new(),
             obligations: BTreeMap::new(),
         };
-        if self.freezes.is_frozen(subject, at) {
-            outcome.reason = CheckReason::Frozen;
-            return outcome;
-        }
-        for (id, _) in self.of(kind, subject) {
-            let reason = self.reason(id, context, at);
-            if reason > outcome.reason {
-                outcome.reason = reason;
-                outcome.grants.clear();
-                outcome.obligations.clear();
-            }
-            if reason == outcome.reason {
-                outcome.grants.push(id);
-                if reason == CheckReason::Granted {
-                    self.add_obligations(id, &mut outcome.obligations);
-                }
+        for (id, _) in judged.grants() {
+            outcome.grants.push(id);
+            if judged.is_allowed() {
+                self.add_obligations(id, &mut outcome.obligations);
             }
         }
         outcome
+    }
+
+    /// As [`check`](Self::check), for those who ask often: nothing is allocated.
+    #[must_use]
+    pub fn judge<'a>(
+        &'a self,
+        kind: AuthorizationKind,
+        subject: &Subject,
+        context: &'a CheckContext,
+        at: Timestamp,
+    ) -> Judged<'a> {
+        let record = self.record(kind, subject);
+        let grants = record.map_or(&[][..], |record| &record.grants);
+        let mut judged = Judged {
+            reason: CheckReason::Frozen,
+            authorizations: self,
+            grants: &[],
+            context,
+            at,
+        };
+        if !self.freezes.is_frozen(subject, at) {
+            let found = grants.iter().filter_map(|id| self.get(*id));
+            let reasons = found.map(|grant| self.reason(grant, context, at));
+            judged.reason = reasons.max().unwrap_or(CheckReason::NoGrant);
+            judged.grants = grants;
+        }
+        judged
     }
 
     /// The first grant under which `subject` may act in `context` at `at`.
@@ -308,7 +391,7 @@ impl Authorizations {
         at: Timestamp,
     ) -> Option<GrantId> {
         self.of(kind, subject)
-            .find(|(id, _)| self.reason(*id, context, at) == CheckReason::Granted)
+            .find(|(_, grant)| self.reason(grant, context, at) == CheckReason::Granted)
             .map(|(id, _)| id)
     }
 
@@ -325,15 +408,14 @@ impl Authorizations {
     /// Whether all grants of this subject and kind were revoked after entry `seq`.
     #[must_use]
     pub fn was_revoked_after(&self, seq: u64, kind: AuthorizationKind, subject: &Subject) -> bool {
-        self.by_subject
-            .get(&(kind, subject.clone()))
+        self.record(kind, subject)
             .and_then(|record| record.revoked_at)
             .is_some_and(|revoked_at| revoked_at > seq)
     }
 
     pub(in crate::governance) fn add(&mut self, id: GrantId, grant: Grant) {
-        let key = (grant.kind, grant.terms.subject.clone());
-        self.by_subject.entry(key).or_default().grants.push(id);
+        let record = self.record_mut(grant.kind, &grant.terms.subject);
+        record.grants.push(id);
         self.grants.insert(id, grant);
     }
 
@@ -350,37 +432,40 @@ impl Authorizations {
         subject: &Subject,
         seq: u64,
     ) {
-        let key = (kind, subject.clone());
-        self.by_subject.entry(key).or_default().revoked_at = Some(seq);
+        self.record_mut(kind, subject).revoked_at = Some(seq);
     }
 
     pub(in crate::governance) fn revocations(
         &self,
     ) -> impl Iterator<Item = (AuthorizationKind, &Subject, u64)> {
-        self.by_subject
-            .iter()
-            .filter_map(|((kind, subject), record)| Some((*kind, subject, record.revoked_at?)))
+        let records = self.by_subject.iter().flat_map(|(kind, of_kind)| {
+            let of_kind = of_kind.iter();
+            of_kind.map(|(subject, record)| (*kind, subject, record))
+        });
+        records.filter_map(|(kind, subject, record)| Some((kind, subject, record.revoked_at?)))
     }
 }
 
 impl Authorizations {
-    fn reason(&self, grant: GrantId, context: &CheckContext, at: Timestamp) -> CheckReason {
-        match self.status(grant, at) {
-            None => CheckReason::NoGrant,
-            Some(GrantStatus::Revoked) => CheckReason::Revoked,
-            Some(GrantStatus::Expired) => CheckReason::Expired,
-            Some(GrantStatus::NotYetValid) => CheckReason::NotYetValid,
-            Some(GrantStatus::ParentNotLive) => CheckReason::ParentNotLive,
-            Some(GrantStatus::Frozen) => CheckReason::Frozen,
-            Some(GrantStatus::Live) if self.admits(grant, context) => CheckReason::Granted,
-            Some(GrantStatus::Live) => CheckReason::OutOfScope,
+    fn reason(&self, grant: &Grant, context: &CheckContext, at: Timestamp) -> CheckReason {
+        match self.status_of(grant, at) {
+            GrantStatus::Revoked => CheckReason::Revoked,
+            GrantStatus::Expired => CheckReason::Expired,
+            GrantStatus::NotYetValid => CheckReason::NotYetValid,
+            GrantStatus::ParentNotLive => CheckReason::ParentNotLive,
+            GrantStatus::Frozen => CheckReason::Frozen,
+            GrantStatus::Live if self.admits(grant, context) => CheckReason::Granted,
+            GrantStatus::Live => CheckReason::OutOfScope,
         }
     }
 
     /// Whether the scope of the grant and of each that it was passed on from admits the context.
-    fn admits(&self, grant: GrantId, context: &CheckContext) -> bool {
-        self.lineage(grant)
-            .all(|(_, grant)| grant.terms.scope.admits(context))
+    fn admits(&self, grant: &Grant, context: &CheckContext) -> bool {
+        let all_admit = || {
+            self.ancestors(grant)
+                .all(|it| it.terms.scope.admits(context))
+        };
+        grant.terms.scope.admits(context) && all_admit()
     }
 
     /// Adds the limits of a grant and of those that it was passed on from. The strictest limit of

@@ -416,6 +416,9 @@ fn no_command_answers_from_a_ledger_with_a_wrong_seal() {
             .run(&format!("{line} --json"))
             .fails(10, "segment.seal");
     }
+    // Without signatures nothing is proven, but a seal of no form at all is refused all the same.
+    let line = "replay --no-signatures --json";
+    world.run(line).fails(10, "segment.seal");
     let report = world.run("verify --json").exits(10).json();
     assert_eq!(report["ok"], false);
     assert_eq!(report["problems"][0]["code"], "segment.seal");

@@ -1,0 +1,272 @@
+//! Replay on several threads says what the plain replay says, of every history, good or bad.
+
+use std::cell::RefCell;
+use std::io::{self, Read};
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use althing::governance::ballot::Decision::Approve;
+use althing::governance::key::{PublicKey, Signature, SignatureVerifier};
+use althing::parallel::{Parallel, Reached, Watcher};
+use althing::replay::{ReplayError, Replayed, replay};
+use althing::testing::{Assembly, StandInVerifier, actions, strategies};
+use proptest::prelude::*;
+use sha2::{Digest as _, Sha256};
+
+type Answer = Result<(String, String, String), (&'static str, u64, u64, String)>;
+
+fn answer(result: Result<Replayed, ReplayError>) -> Answer {
+    let replayed = result.map_err(|error| {
+        let message = error.problem.to_string();
+        (error.code(), error.seq, error.offset, message)
+    })?;
+    Ok((
+        replayed.state.hash().to_string(),
+        replayed.head.to_string(),
+        replayed.merkle.root().to_string(),
+    ))
+}
+
+fn threads(count: usize) -> NonZeroUsize {
+    NonZeroUsize::new(count).expect("one thread or more")
+}
+
+fn agree(bytes: &[u8], count: usize, chunk: usize) -> Result<(), TestCaseError> {
+    let plain = answer(replay(bytes, &StandInVerifier));
+    let parallel = Parallel::new(&StandInVerifier)
+        .with_threads(threads(count))
+        .with_chunk_bytes(chunk);
+    prop_assert_eq!(&answer(parallel.replay(bytes)), &plain);
+    match (parallel.rebuild(bytes), plain) {
+        (Ok((state, head)), Ok(expected)) => {
+            prop_assert_eq!(state.hash().to_string(), expected.0);
+            prop_assert_eq!(head.to_string(), expected.1);
+        }
+        (Err(error), Err(expected)) => {
+            let found = (
+                error.code(),
+                error.seq,
+                error.offset,
+                error.problem.to_string(),
+            );
+            prop_assert_eq!(found, expected);
+        }
+        (_, plain) => prop_assert!(false, "a rebuilding differs from {:?}", plain),
+    }
+    Ok(())
+}
+
+/// The lines with hashes that fit again, from the first to the last.
+fn hashed_again(lines: &[Vec<u8>]) -> Vec<u8> {
+    const ENTRY_HASH: usize = 81;
+    const PREV_HASH: usize = 79;
+    let mut bytes = Vec::new();
+    let mut previous = "0".repeat(64);
+    for line in lines {
+        let Some(end) = line.len().checked_sub(ENTRY_HASH + PREV_HASH) else {
+            bytes.extend_from_slice(line);
+            bytes.push(b'\n');
+            continue;
+        };
+        let covered = [
+            &line[..end],
+            format!(",\"prev_hash\":\"{previous}\"").as_bytes(),
+        ]
+        .concat();
+        let hash = Sha256::digest(&covered);
+        previous = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        bytes.extend_from_slice(&covered);
+        bytes.extend_from_slice(format!(",\"entry_hash\":\"{previous}\"}}\n").as_bytes());
+    }
+    bytes
+}
+
+proptest! {
+    #![proptest_config(crate::config(24))]
+
+    #[test]
+    fn honest_histories_give_one_answer(
+        history in strategies::histories(24),
+        count in 1..5_usize,
+        chunk in 1..6_000_usize,
+    ) {
+        agree(history.play().assembly.bytes(), count, chunk)?;
+    }
+
+    #[test]
+    fn damaged_ledgers_give_one_answer(
+        (_, damaged) in strategies::tampered_ledgers(12),
+        count in 1..4_usize,
+        chunk in 1..6_000_usize,
+    ) {
+        agree(&damaged, count, chunk)?;
+    }
+
+    /// The hashes fit, so what is wrong shows in the form or in the rules.
+    #[test]
+    fn forged_lines_give_one_answer(
+        history in strategies::histories(12),
+        edits in prop::collection::vec(
+            (
+                any::<prop::sample::Index>(),
+                any::<prop::sample::Index>(),
+                0..3_usize,
+                prop::sample::select(PIECES),
+            ),
+            1..3,
+        ),
+        count in 1..4_usize,
+        chunk in 1..6_000_usize,
+    ) {
+        let played = history.play();
+        let lines = played.assembly.bytes().split(|byte| *byte == b'\n');
+        let mut lines: Vec<_> = lines.map(<[u8]>::to_vec).collect();
+        lines.pop();
+        for (line, at, taken, piece) in edits {
+            let line = line.get_mut(&mut lines);
+            let at = at.index(line.len());
+            let end = (at + taken).min(line.len());
+            line.splice(at..end, piece.bytes());
+        }
+        agree(&hashed_again(&lines), count, chunk)?;
+    }
+
+    #[test]
+    fn histories_with_one_wrong_thing_give_one_answer(
+        case in strategies::adversarial(6),
+        chunk in 1..6_000_usize,
+    ) {
+        if let Some((book, _)) = &case.forged {
+            agree(&book.write(), 2, chunk)?;
+        }
+    }
+}
+
+const PIECES: &[&str] = &[
+    "", " ", "\"", "{", "}", ",", ":", "0", "1", "9", "-", "a", "_", "é", "null", "\"a\":1,",
+];
+
+/// A ledger of so many predictions, some of them under a grant, with a decision now and then.
+fn predictions(count: usize) -> Assembly {
+    let mut assembly = Assembly::of(&[1, 1, 1]);
+    for number in 0..count {
+        if number % 37 == 5 {
+            assembly.pass([0, 1], actions::authorize_model("triage"));
+        }
+        assembly.predict(if number % 3 == 0 { "triage" } else { "other" });
+    }
+    assembly
+}
+
+#[test]
+fn many_predictions_are_counted_alike() {
+    let assembly = predictions(120);
+    for chunk in [1, 700, 1 << 20] {
+        for count in [1, 3] {
+            agree(assembly.bytes(), count, chunk).expect("one answer");
+        }
+    }
+}
+
+#[test]
+fn damage_anywhere_in_a_long_ledger_is_named_alike() {
+    let bytes = predictions(60).bytes().to_vec();
+    for at in (0..bytes.len()).step_by(2_999) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1;
+        agree(&damaged, 3, 2_000).expect("one answer");
+        agree(&bytes[..at], 3, 2_000).expect("one answer");
+    }
+}
+
+/// Fails after some bytes.
+struct Failing<'a>(&'a [u8]);
+
+impl Read for Failing<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.0.is_empty() {
+            return Err(io::Error::other("no more"));
+        }
+        self.0.read(buffer)
+    }
+}
+
+#[test]
+fn a_source_that_fails_and_an_endless_line_are_reported() {
+    let assembly = predictions(20);
+    let parallel = Parallel::new(&StandInVerifier).with_chunk_bytes(1_000);
+    let error = parallel
+        .replay(Failing(assembly.bytes()))
+        .expect_err("it fails");
+    let (entries, length) = (assembly.state().entries(), assembly.bytes().len() as u64);
+    assert_eq!(
+        (error.code(), error.seq, error.offset),
+        ("line.io", entries + 1, length)
+    );
+
+    let endless = assembly.bytes().chain(io::repeat(b'x'));
+    let error = parallel.replay(endless).expect_err("it never ends");
+    assert_eq!(
+        (error.code(), error.seq, error.offset),
+        ("line.too-long", entries + 1, length)
+    );
+}
+
+struct Seen(RefCell<Vec<Reached>>);
+
+impl Watcher for Seen {
+    fn reached(&self, reached: Reached) {
+        self.0.borrow_mut().push(reached);
+    }
+}
+
+#[test]
+fn a_watcher_hears_of_every_step() {
+    let assembly = predictions(100);
+    let seen = Seen(RefCell::default());
+    let parallel = Parallel::new(&StandInVerifier)
+        .with_chunk_bytes(5_000)
+        .watched_by(&seen);
+    parallel
+        .replay(assembly.bytes())
+        .expect("an honest history");
+    let seen = seen.0.into_inner();
+    assert!(seen.len() > 5, "{seen:?}");
+    assert!(seen.is_sorted_by(|one, next| one.entries < next.entries && one.bytes < next.bytes));
+    let last = seen.last().expect("a step");
+    assert_eq!(last.entries, assembly.state().entries());
+    assert_eq!(last.bytes, assembly.bytes().len() as u64);
+}
+
+/// Counts how many signatures are checked.
+#[derive(Default)]
+struct Counting(AtomicUsize);
+
+impl SignatureVerifier for Counting {
+    fn verify(&self, key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        StandInVerifier.verify(key, message, signature)
+    }
+}
+
+/// Each signature is checked once: what was checked ahead is believed.
+#[test]
+fn signatures_are_checked_ahead_and_once() {
+    let mut assembly = Assembly::of(&[1, 1, 1]);
+    for _ in 0..40 {
+        let proposal = assembly.propose(0, actions::authorize_model("triage"));
+        assembly.vote_all([0, 1], proposal, Approve);
+    }
+    let count = |replay: &dyn Fn(&Counting)| {
+        let counting = Counting::default();
+        replay(&counting);
+        counting.0.into_inner()
+    };
+    let bytes = assembly.bytes();
+    let plain = count(&|counting| drop(replay(bytes, counting).expect("an honest history")));
+    let ahead = count(&|counting| {
+        let parallel = Parallel::new(counting).with_chunk_bytes(3_000);
+        drop(parallel.replay(bytes).expect("an honest history"));
+    });
+    assert_eq!(ahead, plain);
+}
