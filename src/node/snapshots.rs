@@ -115,8 +115,28 @@ pub struct Opened<T> {
     pub value: T,
     /// The entry of the snapshot that was gone on from; `None` where everything was replayed.
     pub from: Option<u64>,
+    /// What was not read, because that snapshot stands for it. Nothing where there was none.
+    pub skipped: Skipped,
     /// The snapshots that were not used.
     pub ignored: Vec<Ignored>,
+}
+
+/// The beginning of a history that was not read.
+#[derive(Debug, Clone, Default)]
+pub struct Skipped {
+    /// The Merkle tree over its entries.
+    pub merkle: MerkleAccumulator,
+    /// Its length in bytes.
+    pub bytes: u64,
+}
+
+impl Skipped {
+    fn of(snapshot: Option<&Snapshot>) -> Self {
+        snapshot.map_or_else(Self::default, |snapshot| Self {
+            merkle: snapshot.merkle().clone(),
+            bytes: snapshot.header().place.offset(),
+        })
+    }
 }
 
 /// A snapshot that was taken.
@@ -376,6 +396,7 @@ impl<S: Storage + Clone> Snapshots<S> {
         let ledger = FileLedger::open_on(self.storage.clone(), &self.ledger_dir, options)?;
         let used = snapshot.filter(|_| ledger.prefix() == prefix.as_ref());
         let from = used.as_ref().map(|snapshot| snapshot.header().seq);
+        let skipped = Skipped::of(used.as_ref());
         let Replayed { state, merkle, .. } = match used {
             None => replay(ledger.reader()?, verifier.as_ref())?,
             Some(snapshot) => {
@@ -393,6 +414,7 @@ impl<S: Storage + Clone> Snapshots<S> {
         Ok(Opened {
             value,
             from,
+            skipped,
             ignored,
         })
     }
@@ -419,6 +441,7 @@ impl<S: Storage + Clone> Snapshots<S> {
         let reader = LedgerReader::open_behind_on(storage, &self.ledger_dir, prefix.as_ref())?;
         let used = snapshot.filter(|_| reader.prefix() == prefix.as_ref());
         let from = used.as_ref().map(|snapshot| snapshot.header().seq);
+        let skipped = Skipped::of(used.as_ref());
         let value = match used {
             None => replay(reader.reader(), verifier)?,
             Some(snapshot) => {
@@ -434,6 +457,7 @@ impl<S: Storage + Clone> Snapshots<S> {
         Ok(Opened {
             value,
             from,
+            skipped,
             ignored,
         })
     }

@@ -10,7 +10,7 @@ fn the_story_ends_as_it_says() {
     assert_eq!(report["tampering_code"], "chain.hash");
     assert_eq!(report["tampered_entry"], report["tampering_found_at"]);
     assert_eq!(report["state_hash"], report["replayed_state_hash"]);
-    assert_eq!(report["receipt_refused"], "replay.divergence");
+    assert_eq!(report["receipt_refused"], "close.before-deadline");
     let entries = |name: &str| report[name].as_u64().unwrap();
     assert!(entries("receipt_entries") < entries("entries"));
 }
