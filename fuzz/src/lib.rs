@@ -18,6 +18,7 @@ pub mod line;
 mod oracle;
 pub mod policy;
 pub mod proof;
+pub mod receipt;
 pub mod recovery;
 pub mod snapshot;
 pub mod statement;
@@ -43,6 +44,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("line", line::run),
     ("policy", policy::run),
     ("proof", proof::run),
+    ("receipt", receipt::run),
     ("recovery", recovery::run),
     ("snapshot", snapshot::run),
     ("statement", statement::run),

@@ -57,13 +57,13 @@ fn other(digest: Digest) -> Digest {
     Digest::from_bytes(bytes)
 }
 
-fn node(left: Digest, right: Digest) -> Digest {
+pub(crate) fn node(left: Digest, right: Digest) -> Digest {
     let data = [&[1], left.as_bytes().as_slice(), right.as_bytes()].concat();
     Digest::from_bytes(Sha256::digest(data).into())
 }
 
 /// The largest power of two below `size`.
-fn split(size: u64) -> u64 {
+pub(crate) fn split(size: u64) -> u64 {
     let mut half = 1;
     while half * 2 < size {
         half *= 2;
@@ -78,7 +78,7 @@ fn last(path: &mut &[Digest]) -> Digest {
 }
 
 /// `PATH(m, D[n])`, upside down: the root that it leads to.
-fn included(index: u64, size: u64, leaf: Digest, path: &mut &[Digest]) -> Digest {
+pub(crate) fn included(index: u64, size: u64, leaf: Digest, path: &mut &[Digest]) -> Digest {
     if size == 1 {
         return leaf;
     }

@@ -11,10 +11,16 @@ use althing::chain::checkpoint::Checkpoint;
 use althing::chain::line::{Head, Line};
 use althing::chain::place::Place;
 use althing::chain::signing_request::SigningRequest;
+use althing::governance::command::Command;
+use althing::governance::key::Signature;
 use althing::governance::merkle::{
     ConsistencyProof, ConsistencyProver, InclusionProver, LeafHash, MerkleAccumulator,
 };
-use althing::governance::tree_head::TreeHead;
+use althing::governance::state::authorization::GrantStatus;
+use althing::governance::tree_head::{Cosignature, Origin, TreeHead};
+use althing::ledger::MemoryLedger;
+use althing::node::Node;
+use althing::replay::receipt::Selection;
 use althing::replay::snapshot::Header;
 use althing::replay::{Replay, Unchecked};
 use serde_json::Value;
@@ -88,6 +94,7 @@ fn make_the_seeds() {
     snapshots(ledger);
     proofs();
     checkpoints();
+    receipts(ledger);
 }
 
 fn statements(ledger: &str) {
@@ -329,4 +336,65 @@ fn checkpoints() {
     };
     write("checkpoint", "request-first", request.to_string());
     write("checkpoint", "note", format!("Any text.\n\n{witness}"));
+}
+
+/// Receipts of beginnings of the ledger, as far as it goes on without signatures, and of all of that:
+/// of a live grant and of one that is over, with and without a record of the state.
+fn receipts(ledger: &str) {
+    let is_record = |line: &&str| line.contains("\"operation\":\"checkpoint_recorded\"");
+    let history: Vec<&str> = (ledger.split_inclusive('\n'))
+        .take_while(|line| !is_record(line))
+        .collect();
+    for (name, entries, is_live, is_recorded) in [
+        ("live", 13, true, true),
+        ("early", 13, true, false),
+        ("over", 23, false, true),
+        ("whole", history.len(), true, true),
+    ] {
+        let kept = MemoryLedger::from_bytes(history[..entries].concat().into_bytes());
+        let kept = kept.expect("whole batches");
+        let mut node = Node::open_with(kept, Box::new(Unchecked)).expect("it replays");
+        let at = node.state().clock();
+        if is_recorded {
+            let record = Command::RecordCheckpoint(None);
+            node.submit(&record, at).expect("the state can be recorded");
+        }
+        let grants = node.state().authorizations();
+        let mut of_the_kind = grants
+            .iter()
+            .map(|(id, _)| id)
+            .filter(|id| (grants.status(*id, at) == Some(GrantStatus::Live)) == is_live);
+        let grant = of_the_kind.next().expect("there is one");
+        let checkpoint = signed(&node);
+        let bytes = node.ledger().bytes();
+        let receipt = Selection::read(bytes, grant, &checkpoint, &Unchecked)
+            .and_then(|selection| selection.receipt(bytes, checkpoint))
+            .expect("a receipt");
+        let bytes = receipt.to_bytes().expect("it can be written");
+        write("receipt", name, bytes);
+    }
+}
+
+/// A checkpoint of all that there is, with signatures that only the unchecked take for some.
+fn signed(node: &Node<MemoryLedger>) -> Checkpoint {
+    let identity = node.state().identity();
+    let origin = Origin {
+        ledger: identity.ledger,
+        genesis: identity.origin,
+    };
+    let head = TreeHead {
+        origin,
+        tree: node.merkle().tree_root(),
+    };
+    let mut checkpoint = Checkpoint::unsigned(head).expect("a size");
+    for (signer, registered) in node.state().registry().active() {
+        let cosignature = Cosignature {
+            signer,
+            posix_seconds: 7,
+            signature: Signature::new(b"unchecked").expect("short enough"),
+        };
+        let added = checkpoint.sign(&cosignature, registered.key());
+        added.expect("each node signs once");
+    }
+    checkpoint
 }

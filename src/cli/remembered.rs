@@ -23,7 +23,7 @@ use super::exit::Exit;
 use super::tree;
 use crate::governance::digest::Digest;
 use crate::governance::id::LedgerId;
-use crate::governance::merkle::TreeRoot;
+use crate::governance::merkle::{MerkleAccumulator, TreeRoot};
 use crate::governance::tree_head::{Origin, TreeHead};
 
 /// Where it is remembered.
@@ -59,20 +59,20 @@ impl Memory {
         read(&self.ledger_file(ledger))
     }
 
-    /// Holds a verified ledger to what is remembered of it, by its path and by its id. `root_at` gives
-    /// the root over the first entries of the ledger.
+    /// Holds a verified ledger to what is remembered of it, by its path and by its id. `source` gives
+    /// what [`tree::check_head_behind`] asks for.
     ///
     /// # Errors
     /// Exit 12 with `checkpoint.other-ledger`, `checkpoint.truncated` or `checkpoint.inconsistent`.
-    pub fn check(
+    pub fn check<R: Read>(
         &self,
         ledger: &Path,
         now: &TreeHead,
-        root_at: impl Fn(u64) -> Result<Option<TreeRoot>, Failure>,
+        source: impl Fn(u64) -> io::Result<(MerkleAccumulator, R)>,
     ) -> Result<(), Failure> {
         let known = [self.of_path(ledger)?, self.of_ledger(now.origin.ledger)?];
         for head in known.iter().flatten() {
-            tree::check_head_by(head, now, &root_at).map_err(|failure| {
+            tree::check_head_behind(head, now, &source).map_err(|failure| {
                 failure.hint(
                     "if this was done on purpose, `althing verify --forget` takes what is there now \
                      for the truth",

@@ -29,7 +29,7 @@ use crate::governance::tree_head::TreeHead;
 use crate::identity::{KeyStore, MlDsaVerifier, SigningJournal, SigningKey};
 use crate::ledger::{FileLedger, LedgerReader, OpenOptions, UnreadLedger, Wait};
 use crate::node::Node;
-use crate::node::snapshots::{Ignored, Snapshots};
+use crate::node::snapshots::{Ignored, Skipped, Snapshots};
 use crate::parallel::Parallel;
 use crate::replay::{Replay, Replayed, Snapshot};
 use crate::state_dir::StateDir;
@@ -145,27 +145,25 @@ impl Session {
             acknowledged: known.map(|head| head.tree.size),
             ..OpenOptions::default()
         };
-        let (node, base) = match self.snapshots() {
+        let (node, skipped) = match self.snapshots() {
             None => {
                 let node = Node::open_dir_with(dir, options)?;
                 self.say_what_was_read(node.state(), None);
-                (node, None)
+                (node, Skipped::default())
             }
             Some(snapshots) => {
                 let opened = snapshots.open_node(options)?;
                 self.warn_of(&opened.ignored);
                 self.say_what_was_read(opened.value.state(), opened.from);
-                (opened.value, opened.base)
+                (opened.value, opened.skipped)
             }
         };
         let head = tree::head_of(&node);
         self.memory.check(dir, &head, |size| {
-            // What the snapshot stands for is not read again.
-            let (tree, offset) = base
-                .clone()
-                .filter(|it| it.0.size() <= size)
-                .unwrap_or_default();
-            tree::root_behind(tree, node.ledger().reader_behind(offset), size)
+            // The snapshot's tree is this user's own, and the ledger holds the entry that it ends with.
+            let known = Some(&skipped).filter(|skipped| skipped.merkle.size() <= size);
+            let Skipped { merkle, bytes } = known.cloned().unwrap_or_default();
+            Ok((merkle, node.ledger().reader_behind(bytes)))
         })?;
         self.remember(&head);
         Ok(node)

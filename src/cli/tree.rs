@@ -45,14 +45,14 @@ pub fn root_at(source: impl Read, size: u64) -> Result<Option<TreeRoot>, Failure
     root_behind(MerkleAccumulator::new(), source, size)
 }
 
-/// As [`root_at`], where the tree over all entries before those of `source` is known.
-pub fn root_behind(
+/// As [`root_at`], where the tree over the first entries is known and `rest` gives those behind them.
+fn root_behind(
     mut tree: MerkleAccumulator,
-    source: impl Read,
+    rest: impl Read,
     size: u64,
 ) -> Result<Option<TreeRoot>, Failure> {
-    let most = size.saturating_sub(tree.size());
-    entry_hashes(source, most, |hash| tree.push(hash))?;
+    let missing = size.saturating_sub(tree.size());
+    entry_hashes(rest, missing, |hash| tree.push(hash))?;
     Ok(Some(tree.tree_root()).filter(|tree| tree.size == size))
 }
 
@@ -101,19 +101,46 @@ pub fn check_head<R: Read>(
     now: &TreeHead,
     source: impl FnOnce() -> io::Result<R>,
 ) -> Result<(), Failure> {
-    check_head_by(expected, now, |size| {
-        let source = source()
-            .map_err(|error| Failure::new(Exit::Failure, "ledger.io", error.to_string()))?;
-        root_at(source, size)
-    })
+    check_head_behind(expected, now, |_| Ok((MerkleAccumulator::new(), source()?)))
 }
 
-/// As [`check_head`], and `root_at` gives the root over the first entries of the ledger.
-pub fn check_head_by(
+/// As [`check_head`], where the tree over some first entries is known: `source` is told how many
+/// entries are asked for, and gives a tree over no more of them, and the bytes behind those.
+///
+/// # Errors
+/// As [`check_head`].
+pub fn check_head_behind<R: Read>(
     expected: &TreeHead,
     now: &TreeHead,
-    root_at: impl FnOnce(u64) -> Result<Option<TreeRoot>, Failure>,
+    source: impl FnOnce(u64) -> io::Result<(MerkleAccumulator, R)>,
 ) -> Result<(), Failure> {
+    check_size(expected, now)?;
+    let TreeRoot { size, root } = expected.tree;
+    let found = if now.tree.size == size {
+        Some(now.tree)
+    } else {
+        let (tree, rest) = source(size)
+            .map_err(|error| Failure::new(Exit::Failure, "ledger.io", error.to_string()))?;
+        root_behind(tree, rest, size)?
+    };
+    if found != Some(expected.tree) {
+        return Err(Failure::new(
+            Exit::Mismatch,
+            "checkpoint.inconsistent",
+            format!(
+                "expected the root {root} over the first {size} entries: the history is another one"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Checks that `expected` is of the ledger that `now` is of, and of no more entries. The roots are not
+/// looked at.
+///
+/// # Errors
+/// Exit 12 with `checkpoint.other-ledger` or `checkpoint.truncated`.
+pub fn check_size(expected: &TreeHead, now: &TreeHead) -> Result<(), Failure> {
     let mismatch = |code: &str, message: String| Failure::new(Exit::Mismatch, code, message);
     if expected.origin != now.origin {
         return Err(mismatch(
@@ -124,7 +151,7 @@ pub fn check_head_by(
             ),
         ));
     }
-    let TreeRoot { size, root } = expected.tree;
+    let size = expected.tree.size;
     if now.tree.size < size {
         return Err(mismatch(
             "checkpoint.truncated",
@@ -132,19 +159,6 @@ pub fn check_head_by(
                 "expected {size} entries or more, found {}: the end was cut off, or this is an older \
                  copy",
                 now.tree.size
-            ),
-        ));
-    }
-    let found = if now.tree.size == size {
-        Some(now.tree)
-    } else {
-        root_at(size)?
-    };
-    if found != Some(expected.tree) {
-        return Err(mismatch(
-            "checkpoint.inconsistent",
-            format!(
-                "expected the root {root} over the first {size} entries: the history is another one"
             ),
         ));
     }

@@ -117,11 +117,28 @@ pub struct Opened<T> {
     pub value: T,
     /// The entry of the snapshot that was gone on from; `None` where everything was replayed.
     pub from: Option<u64>,
+    /// What was not read, because that snapshot stands for it. Nothing where there was none.
+    pub skipped: Skipped,
     /// The snapshots that were not used.
     pub ignored: Vec<Ignored>,
-    /// The tree over the entries of the snapshot that was gone on from, and the length of their lines:
-    /// whoever wants the tree at a later entry need not read those.
-    pub base: Option<(MerkleAccumulator, u64)>,
+}
+
+/// The beginning of a history that was not read.
+#[derive(Debug, Clone, Default)]
+pub struct Skipped {
+    /// The Merkle tree over its entries.
+    pub merkle: MerkleAccumulator,
+    /// Its length in bytes.
+    pub bytes: u64,
+}
+
+impl Skipped {
+    fn of(snapshot: Option<&Snapshot>) -> Self {
+        snapshot.map_or_else(Self::default, |snapshot| Self {
+            merkle: snapshot.merkle().clone(),
+            bytes: snapshot.header().place.offset(),
+        })
+    }
 }
 
 /// A snapshot that was taken.
@@ -398,8 +415,8 @@ impl<S: Storage + Clone> Snapshots<S> {
         let ledger = FileLedger::open_on(self.storage.clone(), &self.ledger_dir, options)?;
         let used = snapshot.filter(|_| ledger.prefix() == prefix.as_ref());
         let from = used.as_ref().map(|snapshot| snapshot.header().seq);
-        let base = used.as_ref().map(base);
         let parallel = self.parallel(verifier.as_ref());
+        let skipped = Skipped::of(used.as_ref());
         let Replayed { state, merkle, .. } = match used {
             None => parallel.replay(ledger.reader()?)?,
             Some(snapshot) => {
@@ -417,8 +434,8 @@ impl<S: Storage + Clone> Snapshots<S> {
         Ok(Opened {
             value,
             from,
+            skipped,
             ignored,
-            base,
         })
     }
 
@@ -446,8 +463,8 @@ impl<S: Storage + Clone> Snapshots<S> {
             return Ok(Opened {
                 value,
                 from: None,
+                skipped: Skipped::default(),
                 ignored,
-                base: None,
             });
         }
         let prefix = snapshot.as_ref().map(|snapshot| snapshot.header().prefix());
@@ -455,7 +472,7 @@ impl<S: Storage + Clone> Snapshots<S> {
         let reader = LedgerReader::open_behind_on(storage, &self.ledger_dir, prefix.as_ref())?;
         let used = snapshot.filter(|_| reader.prefix() == prefix.as_ref());
         let from = used.as_ref().map(|snapshot| snapshot.header().seq);
-        let base = used.as_ref().map(base);
+        let skipped = Skipped::of(used.as_ref());
         let value = match used {
             None => parallel.replay(reader.reader())?,
             Some(snapshot) => {
@@ -471,17 +488,10 @@ impl<S: Storage + Clone> Snapshots<S> {
         Ok(Opened {
             value,
             from,
+            skipped,
             ignored,
-            base,
         })
     }
-}
-
-fn base(snapshot: &Snapshot) -> (MerkleAccumulator, u64) {
-    let header = snapshot.header();
-    let tree = MerkleAccumulator::from_peaks(header.seq, header.peaks.clone());
-    // The header was checked as it was read.
-    tree.map_or_else(Default::default, |tree| (tree, header.place.offset()))
 }
 
 fn stated_header(body: &mut dyn Read) -> Option<Header> {

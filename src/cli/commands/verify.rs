@@ -1,5 +1,6 @@
 //! `althing verify`: check every hash, link, signature and decision.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -24,7 +25,7 @@ use crate::governance::invariant;
 use crate::governance::time::Timestamp;
 use crate::governance::tree_head::{Origin, TreeHead};
 use crate::identity::MlDsaVerifier;
-use crate::ledger::LedgerReader;
+use crate::ledger::{LedgerReader, UnreadLedger};
 use crate::node::MAX_CLOCK_LEAD;
 use crate::replay::{Replay, ReplayError, Replayed};
 
@@ -178,15 +179,20 @@ fn hold(
     pinned: Option<(&Path, &Checkpoint)>,
     session: &Session,
 ) -> Result<(), Failure> {
-    // Only where the history has gone on is it read once more.
-    let root_at = |size| tree::root_at(session.open_reader()?.reader(), size);
+    // Only where the history has gone on is it read once more; what a snapshot stands for, too.
+    let ledger = UnreadLedger::list(session.ledger_dir());
+    let source = || {
+        let ledger = ledger.as_ref().map(UnreadLedger::reader);
+        ledger.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    };
     if let Some((file, pinned)) = pinned
-        && let Err(failure) = tree::check_head_by(pinned.head(), now, root_at)
+        && let Err(failure) = tree::check_head(pinned.head(), now, source)
     {
         let state = session.read()?.state;
         return Err(with_hint(failure, pinned, file, &state));
     }
-    session.memory().check(session.ledger_dir(), now, root_at)
+    let whole = |_| Ok((MerkleAccumulator::new(), source()?));
+    session.memory().check(session.ledger_dir(), now, whole)
 }
 
 /// What there is to say of a ledger with which nothing is wrong.

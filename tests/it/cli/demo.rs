@@ -10,13 +10,21 @@ fn the_story_ends_as_it_says() {
     assert_eq!(report["tampering_code"], "chain.hash");
     assert_eq!(report["tampered_entry"], report["tampering_found_at"]);
     assert_eq!(report["state_hash"], report["replayed_state_hash"]);
+    assert_eq!(report["receipt_refused"], "close.before-deadline");
+    let entries = |name: &str| report[name].as_u64().unwrap();
+    assert!(entries("receipt_entries") < entries("entries"));
 }
 
 #[test]
 fn the_ledger_of_the_story_stays_to_look_around_in() {
     let world = World::empty();
     let told = world.run("demo --ledger ./demo").ok().stdout;
-    for part in ["replay", "verify", "chain.hash", "ballot.equivocation"] {
+    for part in [
+        "replay",
+        "receipt verify",
+        "chain.hash",
+        "ballot.equivocation",
+    ] {
         assert!(told.contains(part), "{part}: {told}");
     }
     // What it suggests to try works, from where it was run.
@@ -24,7 +32,7 @@ fn the_ledger_of_the_story_stays_to_look_around_in() {
         .lines()
         .filter_map(|line| line.trim().strip_prefix("althing "))
         .collect();
-    assert!(suggested.len() >= 4, "{told}");
+    assert!(suggested.len() >= 5, "{told}");
     for line in suggested {
         world.run(line).ok();
     }

@@ -19,12 +19,12 @@ use super::harness::{FOUNDED, TRIAGE, World};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-fn script(name: &str) -> PathBuf {
+pub(super) fn script(name: &str) -> PathBuf {
     Path::new(ROOT).join("examples/independent").join(name)
 }
 
 /// Whether this machine has all of these; says so where it has not.
-fn has(programs: &[&str]) -> bool {
+pub(super) fn has(programs: &[&str]) -> bool {
     let missing: Vec<&&str> = (programs.iter())
         .filter(|program| {
             let ran = Command::new("sh")
@@ -467,12 +467,19 @@ fn segments_are_read_in_order() {
 fn the_page_shows_the_scripts_as_they_are() {
     let page =
         fs::read_to_string(Path::new(ROOT).join("docs/verifying-without-althing.md")).unwrap();
-    let shell = fs::read_to_string(script("verify.sh")).unwrap();
-    assert!(page.contains(&format!("```sh\n{shell}```\n")));
-    let python = fs::read_to_string(script("verify.py")).unwrap();
-    assert!(python.lines().count() < 150, "short enough to be read");
-    let imports: Vec<&str> = (python.lines())
-        .filter(|line| line.starts_with("import ") || line.starts_with("from "))
-        .collect();
-    assert_eq!(imports, ["import datetime, hashlib, json, os, re, sys"]);
+    for name in ["verify.sh", "receipt-entry.sh"] {
+        let shell = fs::read_to_string(script(name)).unwrap();
+        assert!(page.contains(&format!("```sh\n{shell}```\n")), "{name}");
+    }
+    for (name, modules) in [
+        ("verify.py", "datetime, hashlib, json, os, re, sys"),
+        ("receipt.py", "base64, hashlib, json, re, sys"),
+    ] {
+        let python = fs::read_to_string(script(name)).unwrap();
+        assert!(python.lines().count() < 150, "short enough to be read");
+        let imports: Vec<&str> = (python.lines())
+            .filter(|line| line.starts_with("import ") || line.starts_with("from "))
+            .collect();
+        assert_eq!(imports, [format!("import {modules}")]);
+    }
 }

@@ -20,6 +20,7 @@ mod harness;
 mod help;
 mod history;
 mod independent;
+mod independent_receipts;
 mod keys;
 mod lifecycle;
 mod newer;

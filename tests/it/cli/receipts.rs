@@ -9,7 +9,7 @@ use super::harness::{FOUNDED, Ran, TRIAGE, World};
 const LATER: &str = "2026-01-02T00:00:00Z";
 
 /// A group with one grant, and its receipt, which the first three have signed for.
-fn received() -> (World, String) {
+pub(super) fn received() -> (World, String) {
     let world = World::founded();
     world.pass(
         &format!("authorize-model {TRIAGE} --scope max_rate_qps=5"),
@@ -30,7 +30,7 @@ fn grant(world: &World) -> String {
     list["authorizations"][0]["id"].as_str().unwrap().to_owned()
 }
 
-fn origin(world: &World) -> String {
+pub(super) fn origin(world: &World) -> String {
     let line: Value = serde_json::from_str(&world.lines()[4]).unwrap();
     assert_eq!(line["operation"], "node_added");
     line["entry_hash"].as_str().unwrap().to_owned()

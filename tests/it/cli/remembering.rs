@@ -181,6 +181,66 @@ fn an_older_copy_and_another_ledger_at_the_same_path_are_found_out() {
     world.verify();
 }
 
+/// With a snapshot what it stands for is not read again, and what was seen counts as before.
+#[test]
+fn a_snapshot_hides_nothing_from_who_has_seen_more() {
+    let world = World::founded();
+    world.run("snapshot create").ok();
+    let begun = world.bytes();
+    let propose = format!("propose authorize-model {TRIAGE} --title Test --as ada");
+    let other = format!("propose authorize-agent did:example:a --title Test --as bea --state");
+    world.pass(&format!("authorize-model {TRIAGE}"), FOUNDED);
+    let seen = world.bytes();
+    world
+        .run(&format!("{other} elsewhere --now {FOUNDED}"))
+        .ok();
+    let whole = world.bytes();
+    let put = |bytes: &[u8]| fs::write(world.segment(), bytes).unwrap();
+    // Cut, or put back.
+    let ends = batch_ends(&seen);
+    for end in ends.into_iter().rev().skip(1).take(2) {
+        put(&whole[..end]);
+        finds(&world, "checkpoint.truncated");
+    }
+    // Rewritten behind the snapshot, and continued.
+    let changed = rewritten(&seen);
+    assert!(changed.starts_with(&begun) && changed.len() == seen.len() && changed != seen);
+    put(&changed);
+    finds(&world, "checkpoint.inconsistent");
+    let later = FOUNDED.replace("2026-01-01", "2026-01-02");
+    world.run(&format!("{other} nowhere --now {later}")).ok();
+    finds(&world, "checkpoint.inconsistent");
+    // As it was, but for a byte before the snapshot: nobody reads that but `verify`.
+    let mut flipped = whole.clone();
+    flipped[begun.len() / 2] ^= 1;
+    put(&flipped);
+    let line = format!("{propose} --now {later}");
+    world.run(&format!("{line} --no-snapshot")).exits(10);
+    world.run(&line).ok();
+    world.run("verify").exits(10);
+}
+
+/// What is remembered may be older than the snapshot: then the snapshot's tree says nothing of it.
+#[test]
+fn a_snapshot_of_more_than_was_seen_is_no_contradiction() {
+    let world = World::founded();
+    world.verify();
+    let kept = world.path("kept");
+    copy_dir(Path::new(&world.path("state")), Path::new(&kept));
+    let propose = format!("propose authorize-model {TRIAGE} --title Test --as ada");
+    world.run(&format!("{propose} --now {FOUNDED}")).ok();
+    world.run("snapshot create").ok();
+    let key = "snapshot.key";
+    let state = world.path("state");
+    fs::copy(Path::new(&state).join(key), Path::new(&kept).join(key)).unwrap();
+    let line = format!("{propose} --now {FOUNDED} --state {kept}");
+    let ran = world.run(&format!("{line} --verbose")).ok();
+    assert!(
+        ran.stderr.contains("behind the snapshot of entry 6"),
+        "{ran:?}"
+    );
+}
+
 #[test]
 fn forgetting_takes_what_is_there_now_for_the_truth() {
     let world = seen();

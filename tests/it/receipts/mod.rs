@@ -1,7 +1,9 @@
 //! Receipts: a grant's decision, taken again without the ledger.
 
 mod histories;
+mod limits;
 mod mutations;
+mod registries;
 mod trust;
 
 use althing::chain::checkpoint::Checkpoint;
@@ -97,7 +99,7 @@ fn eventful() -> (Assembly, GrantId) {
 
 /// The receipt of [`eventful`], signed by three of the four who are active in the end. Two of them
 /// are founders with their founding keys, which is too few.
-fn eventful_receipt() -> (Assembly, Receipt) {
+pub(crate) fn eventful_receipt() -> (Assembly, Receipt) {
     let (mut assembly, grant) = eventful();
     assembly.accept(&Command::RecordCheckpoint(None));
     let signers = [0, 1, 2].map(|node| assembly.id(node));

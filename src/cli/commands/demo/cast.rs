@@ -11,7 +11,7 @@ use crate::governance::ballot::{Ballot, Decision};
 use crate::governance::founding::{Founder, Founding};
 use crate::governance::genesis::Genesis;
 use crate::governance::id::{NodeId, ProposalId, VoteId};
-use crate::governance::key::{Algorithm, Signature};
+use crate::governance::key::{Algorithm, PublicKey, Signature};
 use crate::governance::label::{Label, Name, Prose, Title};
 use crate::governance::policy::Policy;
 use crate::governance::proposal::{Action, NewNode, Proposal};
@@ -19,6 +19,7 @@ use crate::governance::state::State;
 use crate::governance::state::proposal::ProposalState;
 use crate::governance::statement::{Signed, Statement, StatementContent};
 use crate::governance::time::Timestamp;
+use crate::governance::tree_head::{Cosignature, TreeHead};
 use crate::governance::weight::Weight;
 use crate::identity::{KeyStore, PublicKeyExport, SigningKey};
 
@@ -103,6 +104,21 @@ impl Hospital {
             rationale: Prose::default(),
             vote_id: VoteId::from_uuid(Uuid::new_v4()),
             voter,
+        })
+    }
+
+    /// The key that others know.
+    pub fn public_key(&self) -> &PublicKey {
+        self.key.public_key()
+    }
+
+    /// Signs a checkpoint.
+    pub fn cosign(&self, head: &TreeHead, posix_seconds: u64) -> Result<Cosignature, Failure> {
+        let message = head.message(self.id(), posix_seconds);
+        Ok(Cosignature {
+            signer: self.id(),
+            posix_seconds,
+            signature: scripted(self.key.sign_message(&message))?,
         })
     }
 

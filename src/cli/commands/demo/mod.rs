@@ -17,6 +17,7 @@ use crate::cli::session::Session;
 use crate::cli::style::{bold, dim};
 use crate::governance::digest::Digest;
 use crate::governance::id::LedgerId;
+use crate::governance::time::Timestamp;
 use stage::Stage;
 
 /// Arguments of `demo`.
@@ -37,6 +38,10 @@ pub struct DemoReport {
     replayed_state_hash: Digest,
     states_equal: bool,
     refusals: Vec<&'static str>,
+    origin: Digest,
+    receipt_entries: usize,
+    receipt_authorized_as_of: Timestamp,
+    receipt_refused: &'static str,
     tampered_entry: u64,
     tampering_found_at: u64,
     tampering_code: &'static str,
@@ -60,8 +65,11 @@ impl Report for DemoReport {
             "\n{}\n  althing --ledger {at} log\n  althing --ledger {at} verify\n  \
              althing --ledger {at} proposal list\n  \
              althing --ledger {at} --keys {at}/keys propose revoke-agent \
-             did:example:bed-scheduler --title Enough --as aurora\n",
-            bold("Look around:")
+             did:example:bed-scheduler --title Enough --as aurora\n  \
+             althing receipt verify {at}/{} --origin {}\n",
+            bold("Look around:"),
+            story::RECEIPT_FILE,
+            self.origin
         )
     }
 }

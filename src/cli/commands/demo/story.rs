@@ -1,5 +1,7 @@
 //! The story itself, act by act. Everything told here happens on the ledger first.
 
+mod receipt;
+
 use std::fs;
 use std::path::Path;
 
@@ -28,6 +30,7 @@ use crate::identity::MlDsaVerifier;
 use crate::ledger::{FileLedger, LedgerReader};
 use crate::node::{Node, NodeError};
 use crate::replay::{ReplayError, replay};
+pub(super) use receipt::FILE as RECEIPT_FILE;
 
 const MODEL: &str = "did:example:sepsis-warning";
 const SHADOW_MODEL: &str = "did:example:shadow-triage";
@@ -43,6 +46,7 @@ pub fn tell(dir: &Path, session: &Session, stage: &Stage<'_>) -> Result<DemoRepo
     story.record_predictions()?;
     story.revoke_model()?;
     story.admit_newcomer(&keys)?;
+    let received = story.give_a_receipt(dir)?;
     let state = story.forget_and_replay(dir)?;
     let tampering = story.tamper_with_a_copy(dir)?;
     Ok(DemoReport {
@@ -53,6 +57,10 @@ pub fn tell(dir: &Path, session: &Session, stage: &Stage<'_>) -> Result<DemoRepo
         replayed_state_hash: state.after,
         states_equal: state.before == state.after,
         refusals: story.refusals,
+        origin: received.origin,
+        receipt_entries: received.entries,
+        receipt_authorized_as_of: received.authorized_as_of,
+        receipt_refused: received.refused,
         tampered_entry: tampering.entry,
         tampering_found_at: tampering.error.seq,
         tampering_code: tampering.error.code(),
@@ -361,10 +369,10 @@ impl<'a> Story<'a> {
             .ballot("Fjord approves, its first ballot", &tally)
     }
 
-    /// Act seven: the process forgets everything and recites the history.
+    /// Act eight: the process forgets everything and recites the history.
     fn forget_and_replay(&mut self, dir: &Path) -> Result<Recital, Failure> {
         self.stage
-            .act(7, "The process forgets everything and replays the ledger")?;
+            .act(8, "The process forgets everything and replays the ledger")?;
         let before = self.node()?.state().hash();
         // Dropping the node closes the ledger and forgets the state.
         self.node = None;
@@ -398,10 +406,10 @@ impl<'a> Story<'a> {
         })
     }
 
-    /// Act eight: one byte of a copy is flipped.
+    /// Act nine: one byte of a copy is flipped.
     fn tamper_with_a_copy(&self, dir: &Path) -> Result<Tampering, Failure> {
         self.stage
-            .act(8, "Somebody flips one byte in a copy of the ledger")?;
+            .act(9, "Somebody flips one byte in a copy of the ledger")?;
         let segment = dir.join("ledger").join("00000000000000000001.jsonl");
         let original = fs::read(&segment).map_err(|error| Failure::file(&segment, &error))?;
         let needle = b"\"decision\":\"reject\"";

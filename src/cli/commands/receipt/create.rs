@@ -19,8 +19,8 @@ use crate::governance::id::GrantId;
 use crate::governance::time::Timestamp;
 use crate::governance::tree_head::Origin;
 use crate::identity::MlDsaVerifier;
-use crate::replay::Unchecked;
 use crate::replay::receipt::{Liveness, Selection, Trust};
+use crate::replay::{Replayed, Unchecked};
 
 /// Arguments of `receipt create`.
 #[derive(Debug, Args)]
@@ -93,7 +93,7 @@ pub(super) fn run(create: &Create, session: &Session, output: &Output) -> Result
     let replayed = session.read()?;
     let grant = resolve::grant(&replayed.state, &create.grant)?;
     let checkpoint = match &create.checkpoint {
-        Some(path) => given(path, session)?,
+        Some(path) => given(path, &replayed)?,
         None => {
             checkpoint::create::signed(&create.signers, true, session)?
                 .0
@@ -101,7 +101,8 @@ pub(super) fn run(create: &Create, session: &Session, output: &Output) -> Result
         }
     };
     let reader = session.open_intact_reader()?;
-    // The session has checked the signatures, and the receipt's own are checked below.
+    // The session has checked the signatures, and the receipt's own are checked below. That the root is
+    // this history's is for the selection to find out, which reads all of it.
     let selection = Selection::read(reader.reader(), grant, &checkpoint, &Unchecked)?;
     let receipt = selection.receipt(reader.reader(), checkpoint)?;
     let verdict = receipt.verify(&Trust::Nothing, &MlDsaVerifier)?;
@@ -126,11 +127,10 @@ pub(super) fn run(create: &Create, session: &Session, output: &Output) -> Result
     Ok(Exit::Ok)
 }
 
-/// A checkpoint from a file, which must be one of this ledger.
-fn given(path: &std::path::Path, session: &Session) -> Result<Checkpoint, Failure> {
+/// A checkpoint from a file, which must be of this ledger and of no more than it has by now.
+fn given(path: &std::path::Path, now: &Replayed) -> Result<Checkpoint, Failure> {
     let checkpoint = checkpoint::read(path)?;
-    let now = session.read()?;
-    let reader = session.open_intact_reader()?;
-    tree::check_head(checkpoint.head(), &tree::head(&now), || Ok(reader.reader()))?;
+    let now = tree::head(now);
+    tree::check_size(checkpoint.head(), &now)?;
     Ok(checkpoint)
 }
