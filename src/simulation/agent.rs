@@ -10,6 +10,7 @@ use crate::governance::command::Command;
 use crate::governance::evidence::Equivocation;
 use crate::governance::id::{NodeId, ProposalId, VoteId};
 use crate::governance::label::Prose;
+use crate::governance::proposal::Withdrawal;
 use crate::governance::state::State;
 use crate::governance::state::proposal::Status;
 use crate::governance::statement::Signed;
@@ -26,10 +27,18 @@ pub(super) enum Task {
     Execute(ProposalId, u32),
     /// Submit evidence against a node.
     Accuse(NodeId, ProposalId),
+    /// Compare the signed heads of a node; the number counts attempts.
+    Compare(NodeId, u32),
+    /// Withdraw one's own proposal.
+    Withdraw(ProposalId),
 }
 
 /// The longest pause between two attempts to close or execute, in microseconds.
 const LONGEST_PAUSE: u64 = 3_600_000_000;
+
+/// How often a node tries to close or execute something: for more than a month, which is longer than
+/// any clock of a random scenario is wrong and any freeze lasts. Nothing said is ever lost for good.
+const MOST_ATTEMPTS: u32 = 1000;
 
 fn pause(attempt: u32) -> u64 {
     (30_000_000_u64 << attempt.min(10)).min(LONGEST_PAUSE)
@@ -93,6 +102,7 @@ impl World<'_> {
         let status = |proposal: ProposalId| Some(state.proposals().get(proposal)?.status());
         match task {
             Task::Vote(proposal) => self.vote(place, proposal)?,
+            Task::Close(_, MOST_ATTEMPTS) | Task::Execute(_, MOST_ATTEMPTS) => {}
             Task::Close(proposal, attempt) if status(proposal) == Some(Status::Voting) => {
                 self.say(place, Origin::Honest, Command::Close(proposal));
                 self.wake(place, pause(attempt), Task::Close(proposal, attempt + 1));
@@ -106,7 +116,11 @@ impl World<'_> {
                     self.say(place, Origin::Honest, Command::SubmitEvidence(evidence));
                 }
             }
-            Task::Close(..) | Task::Execute(..) | Task::Accuse(..) => {}
+            Task::Compare(node, attempt) => self.compare(place, node, attempt),
+            Task::Withdraw(proposal) if status(proposal) == Some(Status::Voting) => {
+                self.withdraw(place, proposal)?;
+            }
+            Task::Close(..) | Task::Execute(..) | Task::Accuse(..) | Task::Withdraw(_) => {}
         }
         Ok(())
     }
@@ -124,12 +138,36 @@ impl World<'_> {
             ..ballot
         };
         let signed = match replica.journal.get(&proposal) {
+            // Under another key, where the node has changed it since; what it says stays the same.
+            Some(signed) if !signed.is_signed_by(replica.signer.key(), self.verifier.as_ref()) => {
+                replica.signer.sign(signed.content().clone())?
+            }
             Some(signed) => signed.clone(),
             None => replica.signer.sign(ballot)?,
         };
         replica.journal.insert(proposal, signed.clone());
         self.elsewhere(place, &signed)?;
         self.say(place, Origin::Honest, Command::Vote(signed));
+        Ok(())
+    }
+
+    /// Withdraws a proposal of its own.
+    fn withdraw(&mut self, place: usize, proposal: ProposalId) -> Result<(), Broken> {
+        let Some((ledger, hash)) = self.state_of(place).and_then(|state| {
+            let open = state.proposals().get(proposal)?;
+            Some((state.ledger(), *open.hash()))
+        }) else {
+            return Ok(());
+        };
+        let replica = &self.replicas[place];
+        let withdrawal = replica.signer.sign(Withdrawal {
+            ledger,
+            proposal_hash: hash,
+            proposal_id: proposal,
+            proposer: replica.signer.node(),
+            withdrawn_at: replica.clock.reads(self.now),
+        })?;
+        self.say(place, Origin::Honest, Command::Withdraw(withdrawal));
         Ok(())
     }
 
@@ -228,31 +266,43 @@ impl World<'_> {
         }
     }
 
+    /// Looks again at what was heard of a node whose key has changed.
+    pub(super) fn reconsider_node(&mut self, place: usize, node: NodeId) {
+        let heard = self.replicas[place].heard.iter();
+        let about: Vec<ProposalId> = heard
+            .filter(|((voter, _), ballots)| *voter == node && ballots.len() > 1)
+            .map(|((_, proposal), _)| *proposal)
+            .collect();
+        for proposal in about {
+            self.plan_accusation(place, node, proposal);
+        }
+    }
+
     /// Two contradictory ballots of a node that both verify, among those that were heard.
     fn contradiction(
-        &mut self,
+        &self,
         place: usize,
         node: NodeId,
         proposal: ProposalId,
     ) -> Option<Equivocation> {
-        let replica = &mut self.replicas[place];
+        let replica = &self.replicas[place];
         let state = replica.engine.as_ref()?.state();
-        let key = state.registry().get(node)?.key();
-        let hash = *state.proposals().get(proposal)?.hash();
-        let ledger = state.ledger();
+        let open = state.proposals().get(proposal)?;
+        let last = open.ended_seq().unwrap_or(u64::MAX);
+        let registered = state.registry().get(node)?;
         let verifier = self.verifier.as_ref();
-        let heard = replica.heard.get_mut(&(node, proposal))?;
-        // Forgeries are forgotten, so that they can't be checked again and again.
-        heard.retain(|ballot| {
+        let heard = replica.heard.get(&(node, proposal))?;
+        let real = |ballot: &&Signed<Ballot>| {
             let content = ballot.content();
-            content.ledger == ledger
-                && content.proposal_hash == hash
-                && ballot.is_signed_by(key, verifier)
-        });
-        let first = heard.first()?;
+            let mut keys = registered.keys_held_between(open.seq(), last);
+            content.ledger == state.ledger()
+                && content.proposal_hash == *open.hash()
+                && keys.any(|key| ballot.is_signed_by(key, verifier))
+        };
+        let first = heard.iter().find(real)?;
         let other =
             |ballot: &&Signed<Ballot>| ballot.content().decision != first.content().decision;
-        let second = heard.iter().find(other)?;
+        let second = heard.iter().filter(real).find(other)?;
         Some(Equivocation {
             first: first.clone(),
             second: second.clone(),

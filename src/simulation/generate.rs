@@ -3,11 +3,12 @@
 use super::byzantine::Behaviour;
 use super::random::Random;
 use super::scenario::{
-    AdversaryPlan, Base, Crash, Latency, Network, NodeGroup, Opinion, Partition, PolicyChoice,
-    ProposalPlan, Scenario, Trigger,
+    AdversaryPlan, Base, Crash, KeyRotation, Latency, Network, NodeGroup, Opinion, Partition,
+    PolicyChoice, ProposalPlan, Scenario, Trigger,
 };
 use super::signer::Signatures;
 use crate::governance::kind::ProposalKind;
+use crate::governance::scope::Scope;
 use crate::governance::time::Seconds;
 use crate::governance::weight::{Fraction, Weight};
 
@@ -17,7 +18,7 @@ impl Scenario {
     #[must_use]
     pub fn random(seed: u64, signatures: Signatures) -> Self {
         let mut random = Random::new(seed, "scenario", 0);
-        let rounds = random.between(1, 4);
+        let rounds = random.between(1, 5);
         let interval_seconds = *random.choose(&[30, 600, 4000]).unwrap_or(&600);
         let horizon = rounds * interval_seconds + 600;
         let nodes = nodes(&mut random);
@@ -30,12 +31,18 @@ impl Scenario {
             seed,
             rounds,
             interval_seconds,
+            checkpoint_seconds: match random.below(6) {
+                0..=2 => 0,
+                parts => (rounds * interval_seconds / (parts - 1)).max(1),
+            },
+            predictions: random.below(4),
             signatures,
             thinking_min_seconds: 0,
             thinking_max_seconds: random.between(0, 400),
             policy: policy(&mut random),
             network: network(&mut random, &names, horizon),
             proposals: proposals(&mut random, &names, candidate.as_ref()),
+            rotations: rotations(&mut random, &names, horizon),
             crashes: crashes(&mut random, &names, horizon),
             adversaries: adversaries(&mut random),
             nodes,
@@ -138,24 +145,41 @@ fn crashes(random: &mut Random, names: &[String], horizon: u64) -> Vec<Crash> {
     crashes
 }
 
+fn rotations(random: &mut Random, names: &[String], horizon: u64) -> Vec<KeyRotation> {
+    let mut rotations = Vec::new();
+    for _ in 0..random.below(4).saturating_sub(1) {
+        if let Some(node) = random.choose(names).cloned() {
+            let at_seconds = random.below(horizon);
+            rotations.push(KeyRotation { node, at_seconds });
+        }
+    }
+    rotations
+}
+
+/// What several rounds are about, so that later ones meet what earlier ones did.
+const SHARED: &str = "urn:simulated:shared";
+/// To whom authorizations are passed on.
+const CHILD: &str = "urn:simulated:child";
+
+/// What is proposed: single things, or what belongs together.
 fn proposals(
     random: &mut Random,
     names: &[String],
     candidate: Option<&String>,
 ) -> Vec<ProposalPlan> {
-    let mut plans = Vec::new();
-    for _ in 0..random.between(1, 4) {
-        let (kind, node) = match random.below(10) {
-            0 => (ProposalKind::EmergencyFreeze, None),
-            1 => (ProposalKind::LiftFreeze, None),
-            2 => (ProposalKind::RevokeModel, None),
-            3 => (ProposalKind::AuthorizeAgent, None),
-            4 | 5 => (ProposalKind::RemoveNode, random.choose(names).cloned()),
-            6 if candidate.is_some() => (ProposalKind::AddNode, candidate.cloned()),
-            _ => (ProposalKind::AuthorizeModel, None),
-        };
+    let mut plans = if random.percent(50) {
+        let founder = names.iter().rev().find(|name| Some(*name) != candidate);
+        story(random, names, founder)
+    } else {
+        let count = random.between(1, 4);
+        (0..count)
+            .map(|_| single(random, names, candidate))
+            .collect()
+    };
+    for plan in &mut plans {
         let (approve, reject, abstain) = *random
             .choose(&[
+                (100, 0, 0),
                 (100, 0, 0),
                 (0, 100, 0),
                 (0, 0, 100),
@@ -163,20 +187,140 @@ fn proposals(
                 (30, 30, 20),
             ])
             .unwrap_or(&(100, 0, 0));
-        let shared = random.percent(40) && node.is_none();
-        plans.push(ProposalPlan {
-            kind,
-            node,
-            subject: shared.then(|| "urn:model:shared".to_owned()),
-            proposer: None,
-            honest: Opinion {
-                approve,
-                reject,
-                abstain,
-            },
-        });
+        plan.honest = Opinion {
+            approve,
+            reject,
+            abstain,
+        };
+        if random.percent(5) {
+            plan.withdraw_seconds = Some(random.between(1, 200));
+        }
+        let grants = matches!(
+            plan.kind,
+            ProposalKind::AuthorizeModel | ProposalKind::AuthorizeAgent | ProposalKind::Delegation
+        );
+        if grants && random.percent(15) {
+            plan.expires_seconds = Some(random.between(1, 2000));
+        }
+        if grants && random.percent(25) {
+            plan.scope = scope(random);
+        }
     }
     plans
+}
+
+/// A scope of one or two dimensions.
+fn scope(random: &mut Random) -> Option<Scope> {
+    let mut scope = Scope::unrestricted();
+    let values = [
+        ("environment", "prod"),
+        ("environment", "test"),
+        ("region", "eu"),
+    ];
+    for (key, value) in values.into_iter().filter(|_| random.percent(60)) {
+        scope.allow(key, value).ok()?;
+    }
+    Some(scope)
+}
+
+fn about(kind: ProposalKind, subject: &str) -> ProposalPlan {
+    ProposalPlan {
+        subject: Some(subject.to_owned()),
+        ..ProposalPlan::of(kind)
+    }
+}
+
+fn delegation(parent: &str, child: &str) -> ProposalPlan {
+    ProposalPlan {
+        parent: Some(parent.to_owned()),
+        ..about(ProposalKind::Delegation, child)
+    }
+}
+
+fn of_node(kind: ProposalKind, node: Option<&String>) -> ProposalPlan {
+    ProposalPlan {
+        node: node.cloned(),
+        ..ProposalPlan::of(kind)
+    }
+}
+
+fn another_policy(random: &mut Random) -> ProposalPlan {
+    ProposalPlan {
+        policy: Some(policy(random)),
+        ..ProposalPlan::of(ProposalKind::UpdatePolicy)
+    }
+}
+
+/// Proposals that belong together.
+fn story(random: &mut Random, names: &[String], last: Option<&String>) -> Vec<ProposalPlan> {
+    // Adversaries are the last founders, so that the last one has most often to be reinstated.
+    match random.below(8) {
+        0 => vec![
+            about(ProposalKind::AuthorizeAgent, SHARED),
+            delegation(SHARED, CHILD),
+            about(ProposalKind::RevokeDelegation, CHILD),
+        ],
+        1 => vec![
+            about(ProposalKind::AuthorizeAgent, SHARED),
+            delegation(SHARED, CHILD),
+            delegation(CHILD, "urn:simulated:grandchild"),
+            about(ProposalKind::RevokeAgent, SHARED),
+        ],
+        2 => vec![
+            about(ProposalKind::AuthorizeModel, SHARED),
+            about(ProposalKind::EmergencyFreeze, SHARED),
+            about(ProposalKind::AuthorizeModel, SHARED),
+            about(ProposalKind::LiftFreeze, SHARED),
+        ],
+        3 => vec![
+            about(ProposalKind::AuthorizeModel, SHARED),
+            about(ProposalKind::RevokeModel, SHARED),
+        ],
+        4 => vec![
+            ProposalPlan::of(ProposalKind::AuthorizeModel),
+            of_node(ProposalKind::ReinstateNode, last),
+            ProposalPlan::of(ProposalKind::AuthorizeModel),
+            of_node(ProposalKind::ReinstateNode, last),
+        ],
+        5 => vec![
+            of_node(ProposalKind::ReplaceKey, random.choose(names)),
+            ProposalPlan::of(ProposalKind::AuthorizeModel),
+        ],
+        6 => vec![
+            another_policy(random),
+            ProposalPlan::of(ProposalKind::AuthorizeModel),
+            another_policy(random),
+        ],
+        _ => vec![
+            about(ProposalKind::EmergencyFreeze, SHARED),
+            about(ProposalKind::AuthorizeAgent, SHARED),
+            about(ProposalKind::EmergencyFreeze, SHARED),
+        ],
+    }
+}
+
+/// Any one thing.
+fn single(random: &mut Random, names: &[String], candidate: Option<&String>) -> ProposalPlan {
+    let node = random.choose(names);
+    let mut plan = match random.below(16) {
+        0 => ProposalPlan::of(ProposalKind::EmergencyFreeze),
+        1 => ProposalPlan::of(ProposalKind::LiftFreeze),
+        2 => ProposalPlan::of(ProposalKind::RevokeModel),
+        3 => ProposalPlan::of(ProposalKind::AuthorizeAgent),
+        4 | 5 => of_node(ProposalKind::RemoveNode, node),
+        6 | 7 if candidate.is_some() => of_node(ProposalKind::AddNode, candidate),
+        8 => of_node(ProposalKind::ReplaceKey, node),
+        9 => of_node(ProposalKind::ReinstateNode, names.last()),
+        10 => another_policy(random),
+        11 => delegation(SHARED, CHILD),
+        12 => ProposalPlan::of(ProposalKind::RevokeAgent),
+        13 => ProposalPlan::of(ProposalKind::RevokeDelegation),
+        _ => ProposalPlan::of(ProposalKind::AuthorizeModel),
+    };
+    if plan.node.is_none() && plan.subject.is_none() && random.percent(40) {
+        plan.subject = Some(SHARED.to_owned());
+    }
+    plan
 }
 
 fn adversaries(random: &mut Random) -> Vec<AdversaryPlan> {

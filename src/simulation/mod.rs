@@ -47,6 +47,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod actions;
 mod agent;
 mod byzantine;
 mod checker;
@@ -54,6 +55,8 @@ mod clock;
 mod coverage;
 mod engine;
 mod generate;
+mod heads;
+mod keys;
 mod network;
 #[cfg(test)]
 mod planted;
@@ -78,12 +81,12 @@ pub use coverage::SOMETIMES;
 pub use network::Traffic;
 pub use report::{RoundReport, RunReport, TimelinePoint, Violation};
 pub use scenario::{
-    AdversaryPlan, Base, Crash, Latency, Network, NodeGroup, Opinion, Partition, PolicyChoice,
-    ProposalPlan, Scenario, ScenarioError, Trigger,
+    AdversaryPlan, Base, Crash, KeyRotation, Latency, Network, NodeGroup, Opinion, Partition,
+    PolicyChoice, ProposalPlan, Scenario, ScenarioError, Trigger,
 };
 pub use shrink::shrink;
 pub use signer::Signatures;
-pub use sweep::{Cell, Grid, Progress, run_all, sweep};
+pub use sweep::{Cell, CellViolation, Grid, Progress, run_all, sweep};
 
 /// Why there is no report.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::clock::Clock;
 use super::engine::Engine;
+use super::heads::ToldHead;
 use super::random::Random;
 use super::signer::Signer;
 use crate::governance::ballot::Ballot;
@@ -32,6 +33,10 @@ pub(super) struct Replica {
     pub(super) journal: BTreeMap<ProposalId, Signed<Ballot>>,
     /// Ballots that the node has got from anybody.
     pub(super) heard: BTreeMap<(NodeId, ProposalId), Vec<Signed<Ballot>>>,
+    /// Signed heads that the node has got from anybody; like the journal they outlive every crash.
+    pub(super) heads: BTreeMap<NodeId, Vec<ToldHead>>,
+    /// Nodes with a signed head that did not agree with the node's own ledger when it came.
+    pub(super) suspects: BTreeSet<NodeId>,
 }
 
 impl Replica {

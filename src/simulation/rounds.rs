@@ -1,25 +1,21 @@
 //! Rounds: what is proposed, and what became of it.
 
 use super::Broken;
+use super::agent::Task;
 use super::byzantine::Behaviour;
 use super::checker::Invariant;
-use super::clock::instant;
 use super::engine::{Engine, Workshop};
 use super::report::{RoundReport, RunReport, TimelinePoint, Violation};
 use super::scenario::{Opinion, ProposalPlan, Scenario};
 use super::world::{Origin, World};
 use crate::governance::command::Command;
 use crate::governance::event::Event;
-use crate::governance::id::{ProposalId, Subject};
+use crate::governance::id::ProposalId;
 use crate::governance::kind::ProposalKind;
 use crate::governance::label::Prose;
-use crate::governance::possession::KeyPossession;
-use crate::governance::proposal::{
-    Action, FreezeTarget, GrantTerms, NewNode, Proposal, RevocationTerms,
-};
+use crate::governance::proposal::Proposal;
 use crate::governance::state::State;
 use crate::governance::state::proposal::{ProposalState, Status};
-use crate::governance::time::Seconds;
 
 /// A round: what was proposed.
 pub(super) struct Round {
@@ -55,7 +51,7 @@ impl World<'_> {
         };
         if let Some(place) = self.proposer(number, plan) {
             let id = ProposalId::from_uuid(self.ids.uuid());
-            let action = self.action(number, plan)?;
+            let action = self.action(number, plan, place)?;
             let replica = &self.replicas[place];
             let ledger = match self.state_of(place) {
                 Some(state) => state.ledger(),
@@ -74,9 +70,12 @@ impl World<'_> {
             round.proposal = Some(id);
             self.opinions.insert(id, (number, plan.honest));
             self.say(place, Origin::Honest, Command::Propose(signed));
+            if let Some(seconds) = plan.withdraw_seconds {
+                self.wake(place, seconds * 1_000_000, Task::Withdraw(id));
+            }
         }
         self.rounds.push(round);
-        Ok(())
+        self.predict(number)
     }
 
     /// Who proposes: the named node, or the founders in turn, whoever is there and may.
@@ -95,52 +94,6 @@ impl World<'_> {
                 let registered = state.registry().get(node);
                 registered.is_some_and(crate::governance::state::registry::Node::is_active)
             })
-        })
-    }
-
-    fn action(&self, number: u64, plan: &ProposalPlan) -> Result<Action, Broken> {
-        let named = plan.subject.clone();
-        let subject = named.unwrap_or_else(|| format!("urn:simulated:round-{number}"));
-        let subject: Subject = subject.parse().map_err(Broken::new)?;
-        let target = match plan.subject {
-            None => FreezeTarget::Everything,
-            Some(_) => FreezeTarget::Subject(subject.clone()),
-        };
-        let place = self
-            .members
-            .iter()
-            .position(|member| plan.node.as_ref() == Some(&member.name));
-        let terms = GrantTerms::unrestricted(subject.clone());
-        Ok(match (plan.kind, place) {
-            (ProposalKind::AddNode, Some(place)) => Action::AddNode(self.newcomer(place)?),
-            (ProposalKind::RemoveNode, Some(place)) => Action::RemoveNode {
-                node: self.replicas[place].signer.node(),
-            },
-            (ProposalKind::AuthorizeAgent, _) => Action::AuthorizeAgent(terms),
-            (ProposalKind::RevokeModel, _) => Action::RevokeModel(RevocationTerms {
-                grant_id: None,
-                subject,
-            }),
-            (ProposalKind::EmergencyFreeze, _) => Action::EmergencyFreeze {
-                target,
-                until: instant(self.now).saturating_add(Seconds::days(2)),
-            },
-            (ProposalKind::LiftFreeze, _) => Action::LiftFreeze { target },
-            _ => Action::AuthorizeModel(terms),
-        })
-    }
-
-    fn newcomer(&self, place: usize) -> Result<NewNode, Broken> {
-        let member = &self.members[place];
-        let signer = &self.replicas[place].signer;
-        let possession =
-            KeyPossession::new(signer.key().clone(), &member.name).map_err(Broken::new)?;
-        Ok(NewNode {
-            key: signer.key().clone(),
-            name: member.name.parse().map_err(Broken::new)?,
-            node: signer.node(),
-            possession: signer.sign(possession)?.signature,
-            weight: member.weight,
         })
     }
 
@@ -268,14 +221,18 @@ impl World<'_> {
         if self.has(Behaviour::Withholder) && !self.rounds.is_empty() {
             self.meet("withholder: withheld");
         }
-        let statuses: Vec<Status> = self
+        let ends: Vec<(Status, ProposalKind)> = self
             .best()
-            .map(|engine| engine.state().proposals().iter().map(ProposalState::status))
+            .map(|engine| engine.state().proposals().iter())
             .into_iter()
             .flatten()
+            .map(|proposal| (proposal.status(), proposal.kind()))
             .collect();
-        for status in statuses {
+        for (status, kind) in ends {
             self.meet(&format!("proposal: {}", status.name()));
+            if status == Status::Executed {
+                self.meet(&format!("executed: {kind}"));
+            }
         }
     }
 }

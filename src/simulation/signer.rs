@@ -93,12 +93,19 @@ impl Signer {
         })
     }
 
+    /// The same key as another key of a node that is registered already.
+    pub(crate) const fn of(mut self, node: NodeId) -> Self {
+        self.node = node;
+        self
+    }
+
     /// The public key.
     pub(crate) const fn key(&self) -> &PublicKey {
         &self.key
     }
 
-    /// The id of the node that has this as its first key.
+    /// The id of the node whose key this is: the one that has it as its first, or the one that it was
+    /// made for.
     pub(crate) const fn node(&self) -> NodeId {
         self.node
     }

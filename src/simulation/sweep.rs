@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::report::RunReport;
+use super::report::{RunReport, Violation};
 use super::scenario::{Latency, PolicyChoice, Scenario};
 use super::{SimulationError, run};
 use crate::governance::weight::Fraction;
@@ -46,6 +46,8 @@ pub struct Cell {
     pub runs: u64,
     /// Runs in which an invariant was broken.
     pub violations: u64,
+    /// The first of these, in the order of the seeds.
+    pub first_violation: Option<CellViolation>,
     /// Rounds of all runs.
     pub rounds: u64,
     /// Rounds that came to a decision: passed or rejected.
@@ -77,6 +79,18 @@ pub struct Cell {
     pub equivocators_caught: u64,
     /// Refused commands by code.
     pub refusals: BTreeMap<String, u64>,
+}
+
+/// A run of a cell in which an invariant was broken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CellViolation {
+    /// The seed of the run.
+    pub seed: u64,
+    /// What was broken, and when.
+    pub violation: Violation,
+    /// What was run.
+    #[serde(skip)]
+    pub scenario: Scenario,
 }
 
 /// Is told when a run is over.
@@ -174,6 +188,7 @@ impl Cell {
             signatures: of.signatures.name(),
             runs: 0,
             violations: 0,
+            first_violation: None,
             rounds: 0,
             decided: 0,
             rightly: 0,
@@ -250,6 +265,15 @@ fn sweep_cell(
         .collect::<Result<_, _>>()?;
     for report in &reports {
         cell.add(report);
+        if let (None, Some(violation)) = (&cell.first_violation, &report.violation) {
+            let seed = report.seed;
+            let scenario = scenario.clone();
+            cell.first_violation = Some(CellViolation {
+                seed,
+                violation: violation.clone(),
+                scenario: Scenario { seed, ..scenario },
+            });
+        }
     }
     cell.finish();
     Ok(cell)

@@ -107,6 +107,41 @@ fn the_brake_works_under_attack() {
 }
 
 #[test]
+fn a_liar_about_checkpoints_is_suspended_and_comes_back_with_a_new_key() {
+    let report = gallery("checkpoint-liar");
+    assert_eq!(outcomes(&report), ["executed"; 4]);
+    let totals: Vec<u64> = (report.rounds.iter())
+        .map(|round| round.total_weight)
+        .collect();
+    assert_eq!(totals, [5, 4, 4, 5]);
+    for what in ["command: submit-contradicting-heads", "node_reinstated"] {
+        assert!(report.met.contains_key(what), "{what}");
+    }
+}
+
+#[test]
+fn a_group_can_do_everything_in_a_simulation() {
+    let report = gallery("whole-life");
+    let mut expected = ["executed"; 9];
+    expected[7] = "withdrawn";
+    assert_eq!(outcomes(&report), expected);
+    for what in [
+        "key_rotated",
+        "key_replaced",
+        "policy_updated",
+        "proposal_withdrawn",
+        "executed: delegation",
+        "executed: revoke-delegation",
+        "prediction: granted",
+        "prediction: unauthorized",
+        "checkpoint_recorded",
+    ] {
+        assert!(report.met.contains_key(what), "{what}: {:?}", report.met);
+    }
+    assert_eq!(report.refusals.get("ballot.signature"), None);
+}
+
+#[test]
 fn a_seed_fixes_the_ledger_on_every_machine() {
     // Written down once; another machine, compiler or version must come to the same.
     let report = gallery("equivocator");
@@ -150,6 +185,26 @@ fn what_is_wrong_with_a_scenario_is_said_with_its_line() {
         ("authorize-model", "authorise-model", "scenario.syntax", 6),
         ("authorize-model", "replace-key", "scenario.proposal", 5),
         ("authorize-model", "remove-node", "scenario.proposal", 5),
+        ("authorize-model", "delegation", "scenario.proposal", 5),
+        ("authorize-model", "update-policy", "scenario.proposal", 5),
+        (
+            "authorize-model\"",
+            "revoke-model\"\nscope = { region = [\"eu\"] }",
+            "scenario.proposal",
+            5,
+        ),
+        (
+            "model\"",
+            "model\"\nwithdraw_seconds = 0",
+            "scenario.proposal",
+            5,
+        ),
+        (
+            "model\"",
+            "model\"\n[[rotations]]\nnode = \"z\"\nat_seconds = 1",
+            "scenario.network",
+            7,
+        ),
         (
             "model\"",
             "model\"\nproposer = \"b\"",
@@ -241,6 +296,15 @@ fn no_decision_is_wrong_up_to_a_third_and_figures_show_it() {
 /// Whether a value has the members and names that a schema allows; numbers and patterns are for
 /// the reader of scenarios to check.
 fn fits(schema: &Value, value: &Value) -> bool {
+    fits_within(schema, schema, value)
+}
+
+fn fits_within(whole: &Value, schema: &Value, value: &Value) -> bool {
+    let fits = |schema: &Value, value: &Value| fits_within(whole, schema, value);
+    if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
+        let at = whole.pointer(reference.trim_start_matches('#'));
+        return at.is_some_and(|schema| fits(schema, value));
+    }
     if let Some(all) = schema.get("oneOf").and_then(Value::as_array) {
         return all.iter().any(|one| fits(one, value));
     }
@@ -249,7 +313,9 @@ fn fits(schema: &Value, value: &Value) -> bool {
     }
     match value {
         Value::Object(members) => members.iter().all(|(name, value)| {
-            let member = schema.get("properties").and_then(|all| all.get(name));
+            let named = schema.get("properties").and_then(|all| all.get(name));
+            let others = schema.get("additionalProperties");
+            let member = named.or(others.filter(|others| others.is_object()));
             member.is_some_and(|schema| fits(schema, value))
         }),
         Value::Array(items) => {

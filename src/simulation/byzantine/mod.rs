@@ -5,11 +5,11 @@
 //! node that is down. It never touches an engine. Several behaviours of one node add up; where none
 //! of them takes the node's vote over, the node votes like an honest one.
 //!
-//! A further adversary is a variant of [`Behaviour`] and a file beside these. One that lies about
-//! checkpoints has its place here as soon as checkpoints can be signed: its deed is a command.
+//! A further adversary is a variant of [`Behaviour`] and a file beside these.
 
 mod ballot_forger;
 mod bloc;
+mod checkpoint_liar;
 mod consequence_forger;
 mod equivocator;
 mod flip_flopper;
@@ -27,6 +27,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Broken;
+use super::heads::ToldHead;
 use super::random::Random;
 use super::scenario::Trigger;
 use super::signer::{Signatures, Signer};
@@ -70,11 +71,13 @@ pub enum Behaviour {
     Spammer,
     /// Proposes to admit nodes that are all its own, and votes with them.
     SplittingJoiner,
+    /// Signs checkpoints that contradict each other, and gives them to different honest nodes.
+    CheckpointLiar,
 }
 
 impl Behaviour {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Equivocator,
         Self::SplitEquivocator,
         Self::BallotForger,
@@ -87,6 +90,7 @@ impl Behaviour {
         Self::ConsequenceForger,
         Self::Spammer,
         Self::SplittingJoiner,
+        Self::CheckpointLiar,
     ];
 
     /// The stable string.
@@ -105,6 +109,7 @@ impl Behaviour {
             Self::ConsequenceForger => "consequence-forger",
             Self::Spammer => "spammer",
             Self::SplittingJoiner => "splitting-joiner",
+            Self::CheckpointLiar => "checkpoint-liar",
         }
     }
 
@@ -142,6 +147,7 @@ impl Behaviour {
             Self::ConsequenceForger => consequence_forger::act(occasion, acting),
             Self::Spammer => spammer::act(occasion, acting),
             Self::SplittingJoiner => joiner::act(occasion, acting),
+            Self::CheckpointLiar => checkpoint_liar::act(occasion, acting),
         }
     }
 }
@@ -163,6 +169,8 @@ pub(crate) enum Occasion<'a> {
     Voted(&'a Signed<Ballot>),
     /// A node went down.
     Down(usize),
+    /// The state was put under the chain, and nodes sign how far it has come.
+    Checkpoint,
 }
 
 /// Something that an adversary does, and after how many microseconds.
@@ -177,6 +185,8 @@ pub(crate) enum What {
     Say(Box<Command>),
     /// It gives a ballot to one node.
     Whisper(usize, Box<Signed<Ballot>>),
+    /// It gives a signed head to one node.
+    Tell(usize, Arc<ToldHead>),
     /// It appends a forged batch to the ledger of a node that is down.
     Forge(usize),
 }
@@ -192,6 +202,8 @@ pub(crate) struct Acting<'a> {
     pub(crate) signer: &'a Signer,
     /// What its node's replica holds.
     pub(crate) state: &'a State,
+    /// The ledger that its node's replica holds.
+    pub(crate) bytes: &'a [u8],
     /// What was said so far, lately.
     pub(crate) overheard: &'a [Arc<Signed<Ballot>>],
     /// Ballots that honest nodes signed for another ledger of the same group.

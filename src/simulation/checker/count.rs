@@ -12,6 +12,7 @@ pub(super) struct Rule {
     absolute: Option<(u128, u128)>,
     pub(super) voting_seconds: u64,
     pub(super) timelock_seconds: u64,
+    pub(super) window_seconds: u64,
 }
 
 impl Rule {
@@ -29,6 +30,7 @@ impl Rule {
             absolute: share("absolute"),
             voting_seconds: member("voting_seconds")?.as_u64()?,
             timelock_seconds: member("timelock_seconds")?.as_u64()?,
+            window_seconds: member("window_seconds")?.as_u64()?,
         })
     }
 }

@@ -8,72 +8,24 @@
 
 mod book;
 mod count;
+mod invariant;
+mod lies;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-
-use serde::Serialize;
 
 use self::book::Book;
+pub use self::invariant::Invariant;
+use self::lies::SeenHead;
 use super::engine::Engine;
 use super::signer::Signatures;
+use crate::chain::line::Head;
 use crate::governance::ballot::{Ballot, Decision};
 use crate::governance::digest::Digest;
 use crate::governance::id::NodeId;
 use crate::governance::key::Signature;
+use crate::governance::state::State;
 use crate::governance::statement::Signed;
 use crate::replay::replay;
-
-/// What must hold in every run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Invariant {
-    /// No two honest replicas differ at the same height, in ledger or state.
-    Agreement,
-    /// Decisions and their effects follow from the recorded ballots, and none is left out.
-    Validity,
-    /// No ballot counts that its voter did not sign for this very proposal, and nobody counts
-    /// twice.
-    Integrity,
-    /// Contradictions that reached honest nodes end in evidence that verifies alone, and no honest
-    /// node is accused.
-    Accountability,
-    /// Every proposal ends, and every honest replica catches up.
-    Liveness,
-    /// A replica's ledger replays to its state.
-    Replay,
-}
-
-impl Invariant {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::Agreement,
-        Self::Validity,
-        Self::Integrity,
-        Self::Accountability,
-        Self::Liveness,
-        Self::Replay,
-    ];
-
-    /// The stable string.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Agreement => "agreement",
-            Self::Validity => "validity",
-            Self::Integrity => "integrity",
-            Self::Accountability => "accountability",
-            Self::Liveness => "liveness",
-            Self::Replay => "replay",
-        }
-    }
-}
-
-impl fmt::Display for Invariant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// A broken invariant, before it is known when.
 pub(super) struct Fault {
@@ -97,8 +49,9 @@ struct Seen {
     signature: Signature,
 }
 
-/// The states of replicas are compared at heights that are multiples of this, and at the end.
-const STRIDE: u64 = 8;
+/// How many states of the first replica are kept for the others to be compared with; where one is
+/// further behind, its state is hashed.
+const REFERENCES: usize = 64;
 
 /// Which ballots of one node on one proposal honest nodes have seen.
 type Key = (NodeId, String, String);
@@ -114,9 +67,17 @@ pub(crate) struct Checker {
     heights: BTreeMap<usize, u64>,
     /// The state hash at each height.
     states: BTreeMap<u64, Digest>,
+    /// The states of the last heights.
+    references: BTreeMap<u64, State>,
+    /// The heights at which something had just been decided.
+    decided: BTreeSet<u64>,
+    /// The ledger that was replayed last, and what it led to.
+    replayed: Option<(Vec<u8>, State, Head)>,
     book: Book,
     byzantine: BTreeSet<NodeId>,
     seen: BTreeMap<Key, Vec<Seen>>,
+    /// The signed heads of each node that honest nodes have got.
+    heads: BTreeMap<NodeId, Vec<SeenHead>>,
     /// How often each invariant had something to say.
     pub(super) exercised: BTreeMap<Invariant, u64>,
     /// Whether replay is checked; the tests of the other invariants do without.
@@ -131,9 +92,13 @@ impl Checker {
             compared: BTreeMap::new(),
             heights: BTreeMap::new(),
             states: BTreeMap::new(),
+            references: BTreeMap::new(),
+            decided: BTreeSet::new(),
+            replayed: None,
             book: Book::new(signatures.verifier()),
             byzantine,
             seen: BTreeMap::new(),
+            heads: BTreeMap::new(),
             exercised: BTreeMap::new(),
             replays: true,
         }
@@ -188,6 +153,9 @@ impl Checker {
             for line in lines.lines() {
                 self.enter(line)?;
             }
+            if lines.contains("\"operation\":\"consensus_reached\"") {
+                self.decided.insert(self.book.lines());
+            }
         }
         self.compare_states(place, engine, false)
     }
@@ -198,6 +166,13 @@ impl Checker {
             self.exercise(Invariant::Integrity);
         }
         self.book.enter(line)?;
+        if line.contains("\"operation\":\"checkpoint_recorded\"")
+            && let Some(before) = self.states.get(&(self.book.lines() - 1))
+            && !line.contains(&format!("\"state_hash\":\"{before}\""))
+        {
+            let message = "a checkpoint has another state hash than the replicas had before it";
+            return Err(Fault::new(Invariant::Validity, message));
+        }
         if line.contains("\"operation\":\"byzantine_detected\"") {
             self.exercise(Invariant::Accountability);
             let innocent = self
@@ -212,6 +187,11 @@ impl Checker {
         Ok(())
     }
 
+    /// Compares a replica's state with that of the first honest replica that came to this height.
+    ///
+    /// That one's is hashed, at every height. All others are compared with it member by member, which
+    /// says more than a hash and costs less; where a batch decided something, and at the end, they
+    /// are hashed as well.
     fn compare_states(
         &mut self,
         place: usize,
@@ -230,31 +210,62 @@ impl Checker {
             let message = "its head is not the last line of its ledger";
             return Err(Fault::new(Invariant::Agreement, message));
         }
-        // The state follows from the ledger, which is compared in full. Hashing it costs more than
-        // all else, so it is done now and then, at the same heights by all, and at the end.
-        if !height.is_multiple_of(STRIDE) && !thorough {
+        let differs = |what: &str| {
+            let message = format!("its {what} differs from that of another honest replica");
+            Err(Fault::new(Invariant::Agreement, message))
+        };
+        let known = self.states.get(&height).copied();
+        let reference = self.references.get(&height);
+        if reference.is_some_and(|reference| reference != engine.state()) {
+            return differs("state");
+        }
+        let is_compared = reference.is_some() && !thorough && !self.decided.contains(&height);
+        if known.is_some() && is_compared {
             return Ok(());
         }
         let hash = engine.state().hash();
-        if *self.states.entry(height).or_insert(hash) != hash {
-            let message = "its state hash differs from that of another honest replica";
-            return Err(Fault::new(Invariant::Agreement, message));
+        if known.is_some_and(|known| known != hash) {
+            return differs("state hash");
+        }
+        if known.is_none() {
+            self.states.insert(height, hash);
+            self.references.insert(height, engine.state().clone());
+            if self.references.len() > REFERENCES {
+                self.references.pop_first();
+            }
         }
         Ok(())
     }
 
-    /// Replays a replica's ledger.
+    /// A replica started again: its state is new, at whatever height.
+    pub(super) fn restarted(&mut self, place: usize) {
+        self.heights.remove(&place);
+    }
+
+    /// Replays a replica's ledger. Replay depends on the bytes alone, so that it is done once for all
+    /// replicas that have the same; each one's state is compared with what it leads to.
     pub(super) fn replay(&mut self, engine: &dyn Engine) -> Result<(), Fault> {
         if !self.replays {
             return Ok(());
         }
         self.exercise(Invariant::Replay);
-        let replayed = replay(engine.bytes(), self.signatures.verifier().as_ref())
-            .map_err(|error| Fault::new(Invariant::Replay, format!("its ledger: {error}")))?;
-        if replayed.state.hash() != engine.state().hash() || replayed.head != engine.head() {
+        let known = self.replayed.take();
+        let (bytes, state, head) = match known.filter(|(bytes, ..)| *bytes == engine.bytes()) {
+            Some(same) => same,
+            None => {
+                let verifier = self.signatures.verifier();
+                let replayed = replay(engine.bytes(), verifier.as_ref()).map_err(|error| {
+                    Fault::new(Invariant::Replay, format!("its ledger: {error}"))
+                })?;
+                (engine.bytes().to_vec(), replayed.state, replayed.head)
+            }
+        };
+        let same = state == *engine.state() && state.hash() == engine.state().hash();
+        if !same || head != engine.head() {
             let message = "its ledger replays to another state";
             return Err(Fault::new(Invariant::Replay, message));
         }
+        self.replayed = Some((bytes, state, head));
         Ok(())
     }
 
@@ -268,8 +279,7 @@ impl Checker {
             }
             self.compare_states(*place, *engine, true)?;
         }
-        // All of them have the same bytes by now, and the same state: one replay is enough.
-        if let Some((_, engine)) = honest.first() {
+        for (_, engine) in honest {
             self.replay(*engine)?;
         }
         if honest.is_empty() {
@@ -279,17 +289,15 @@ impl Checker {
             let message = format!("proposal {proposal} did not end");
             return Err(Fault::new(Invariant::Liveness, message));
         }
-        self.all_contradictions_are_evidence()
+        self.all_contradictions_are_evidence()?;
+        self.all_lies_about_checkpoints_are_evidence()
     }
 
     fn all_contradictions_are_evidence(&mut self) -> Result<(), Fault> {
         let mut checked = 0;
         for ((voter, proposal, hash), seen) in &self.seen {
             let node = voter.to_string();
-            let real = seen
-                .iter()
-                .filter(|one| self.book.is_signed(&node, &one.statement, &one.signature));
-            let decisions: BTreeSet<Decision> = real.map(|one| one.decision).collect();
+            let decisions = self.said(&node, proposal, seen);
             if decisions.len() < 2 || !self.book.had_seat(&node, proposal, hash) {
                 continue;
             }
@@ -303,21 +311,27 @@ impl Checker {
         Ok(())
     }
 
+    /// What a node really said about a proposal, of what was seen in its name.
+    fn said(&self, node: &str, proposal: &str, seen: &[Seen]) -> BTreeSet<Decision> {
+        let real = seen.iter().filter(|one| {
+            let (statement, signature) = (&one.statement, &one.signature);
+            self.book.was_signed(node, proposal, statement, signature)
+        });
+        real.map(|one| one.decision).collect()
+    }
+
     /// How many nodes contradicted themselves before honest eyes, and how many of them were caught.
     pub(super) fn equivocators(&self) -> (u64, u64) {
         let mut contradicting = BTreeMap::new();
         for ((voter, proposal, hash), seen) in &self.seen {
             let decisions: BTreeSet<Decision> = seen.iter().map(|one| one.decision).collect();
             let node = voter.to_string();
-            if decisions.len() > 1 && self.book.had_seat(&node, proposal, hash) {
-                let real = seen
-                    .iter()
-                    .filter(|one| self.book.is_signed(&node, &one.statement, &one.signature));
-                let decisions: BTreeSet<Decision> = real.map(|one| one.decision).collect();
-                if decisions.len() > 1 {
-                    let caught = self.book.has_evidence(&node, proposal);
-                    *contradicting.entry(node).or_insert(false) |= caught;
-                }
+            let contradicts = decisions.len() > 1
+                && self.book.had_seat(&node, proposal, hash)
+                && self.said(&node, proposal, seen).len() > 1;
+            if contradicts {
+                let caught = self.book.has_evidence(&node, proposal);
+                *contradicting.entry(node).or_insert(false) |= caught;
             }
         }
         let caught = contradicting.values().filter(|caught| **caught).count();

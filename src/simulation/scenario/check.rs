@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::read::{Problem, Step};
-use super::{Latency, Scenario, Trigger};
+use super::{Latency, ProposalPlan, Scenario, Trigger};
+use crate::governance::id::Subject;
 use crate::governance::kind::ProposalKind;
 
 /// The most nodes of one scenario.
@@ -39,6 +40,13 @@ impl Scenario {
         let limits = [
             ("rounds", self.rounds, 1, MAX_ROUNDS),
             ("interval_seconds", self.interval_seconds, 1, MAX_SECONDS),
+            (
+                "checkpoint_seconds",
+                self.checkpoint_seconds,
+                0,
+                MAX_SECONDS,
+            ),
+            ("predictions", self.predictions, 0, 1000),
             (
                 "thinking_min_seconds",
                 self.thinking_min_seconds,
@@ -134,6 +142,14 @@ impl Scenario {
             }
             known(names, &partition.isolates, "scenario.network", &path)?;
         }
+        for (index, rotation) in self.rotations.iter().enumerate() {
+            let path = [Step::Key("rotations"), Step::Index(index)];
+            if rotation.at_seconds > MAX_SECONDS {
+                let message = "expected at_seconds of at most a year";
+                return Err(problem("scenario.network", &path, message));
+            }
+            known(names, [&rotation.node], "scenario.network", &path)?;
+        }
         for (index, crash) in self.crashes.iter().enumerate() {
             let path = [Step::Key("crashes"), Step::Index(index)];
             if crash.at_seconds > MAX_SECONDS || !(1..=MAX_SECONDS).contains(&crash.for_seconds) {
@@ -157,26 +173,8 @@ impl Scenario {
         for (index, plan) in self.proposals.iter().enumerate() {
             let path = [Step::Key("proposals"), Step::Index(index)];
             let fail = |message: String| Err(problem("scenario.proposal", &path, message));
-            let about_node = match plan.kind {
-                ProposalKind::AuthorizeModel
-                | ProposalKind::AuthorizeAgent
-                | ProposalKind::RevokeModel
-                | ProposalKind::EmergencyFreeze
-                | ProposalKind::LiftFreeze => false,
-                ProposalKind::AddNode | ProposalKind::RemoveNode => true,
-                other => return fail(format!("{other} can't be simulated")),
-            };
-            if about_node != plan.node.is_some() {
-                return fail(format!(
-                    "{}: expected {} `node`",
-                    plan.kind,
-                    if about_node { "a" } else { "no" }
-                ));
-            }
-            if let Some(subject) = &plan.subject
-                && subject.parse::<crate::governance::id::Subject>().is_err()
-            {
-                return fail(format!("subject: expected a DID or URN, found {subject:?}"));
+            if let Some(message) = members_of(plan) {
+                return fail(message);
             }
             let opinion = plan.honest;
             let shares = [opinion.approve, opinion.reject, opinion.abstain];
@@ -213,6 +211,61 @@ impl Scenario {
         }
         Ok(())
     }
+}
+
+/// What is wrong with the members that only some kinds of proposals have.
+fn members_of(plan: &ProposalPlan) -> Option<String> {
+    let kind = plan.kind;
+    let about_node = matches!(
+        kind,
+        ProposalKind::AddNode
+            | ProposalKind::RemoveNode
+            | ProposalKind::ReplaceKey
+            | ProposalKind::ReinstateNode
+    );
+    let delegates = kind == ProposalKind::Delegation;
+    let grants = delegates
+        || matches!(
+            kind,
+            ProposalKind::AuthorizeModel | ProposalKind::AuthorizeAgent
+        );
+    let changes_policy = kind == ProposalKind::UpdatePolicy;
+    for (name, expected, found) in [
+        ("node", about_node, plan.node.is_some()),
+        ("parent", delegates, plan.parent.is_some()),
+        ("policy", changes_policy, plan.policy.is_some()),
+    ] {
+        if expected != found {
+            let article = if expected { "a" } else { "no" };
+            return Some(format!("{kind}: expected {article} `{name}`"));
+        }
+    }
+    let terms = plan.scope.is_some() || plan.expires_seconds.is_some();
+    if terms && !grants {
+        return Some(format!(
+            "{kind}: expected no `scope` and no `expires_seconds`"
+        ));
+    }
+    for (name, subject) in [("subject", &plan.subject), ("parent", &plan.parent)] {
+        if let Some(subject) = subject
+            && subject.parse::<Subject>().is_err()
+        {
+            return Some(format!("{name}: expected a DID or URN, found {subject:?}"));
+        }
+    }
+    for (name, seconds) in [
+        ("expires_seconds", plan.expires_seconds),
+        ("withdraw_seconds", plan.withdraw_seconds),
+    ] {
+        if seconds.is_some_and(|seconds| !(1..=MAX_SECONDS).contains(&seconds)) {
+            return Some(format!("{name}: expected 1 to {MAX_SECONDS}"));
+        }
+    }
+    let stands = plan
+        .policy
+        .as_ref()
+        .map(|policy| policy.policy().validate());
+    stands.and_then(|stands| Some(format!("policy: {}", stands.err()?)))
 }
 
 fn known<'a>(

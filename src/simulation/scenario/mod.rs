@@ -13,6 +13,7 @@ pub use read::ScenarioError;
 
 use super::byzantine::Behaviour;
 use crate::governance::kind::ProposalKind;
+use crate::governance::scope::Scope;
 use crate::governance::weight::{Fraction, Weight};
 
 /// Everything that a run depends on.
@@ -48,6 +49,13 @@ pub struct Scenario {
     /// The time between the beginnings of two rounds, in seconds.
     #[serde(default = "hour")]
     pub interval_seconds: u64,
+    /// How often the state is put under the chain and every node signs the ledger so far, in seconds;
+    /// never, where 0.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub checkpoint_seconds: u64,
+    /// How many predictions are recorded in each round.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub predictions: u64,
     /// Which signatures the nodes make.
     #[serde(default)]
     pub signatures: super::Signatures,
@@ -67,6 +75,9 @@ pub struct Scenario {
     pub nodes: Vec<NodeGroup>,
     /// What is proposed, in turn.
     pub proposals: Vec<ProposalPlan>,
+    /// Which nodes change their own keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rotations: Vec<KeyRotation>,
     /// Which nodes stop and start again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub crashes: Vec<Crash>,
@@ -182,25 +193,69 @@ pub struct Crash {
     pub torn: bool,
 }
 
+/// A node changes its own key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRotation {
+    /// Which node.
+    pub node: String,
+    /// When, in seconds from the beginning.
+    pub at_seconds: u64,
+}
+
 /// What is proposed, and what honest nodes think of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProposalPlan {
-    /// The kind: `authorize-model`, `authorize-agent`, `revoke-model`, `emergency-freeze`,
-    /// `lift-freeze`, `add-node` or `remove-node`.
+    /// The kind.
     pub kind: ProposalKind,
-    /// The node that is added or removed.
+    /// The node that is added, removed, or given another key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
     /// The model or agent; a new one for every proposal where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    /// For a delegation: whose grant is passed on, the last one that is not revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// After how many seconds a grant expires; never, where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_seconds: Option<u64>,
+    /// After how many seconds the proposer withdraws it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdraw_seconds: Option<u64>,
     /// Who proposes; the founders in turn where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposer: Option<String>,
+    /// What a grant is limited to. Nothing, where there is none; for a delegation, what the grant
+    /// that is passed on is limited to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+    /// For a change of policy: the new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyChoice>,
     /// How honest nodes decide.
     #[serde(default)]
     pub honest: Opinion,
+}
+
+impl ProposalPlan {
+    /// A proposal of a kind that every honest node wants, and nothing else about it.
+    #[must_use]
+    pub fn of(kind: ProposalKind) -> Self {
+        Self {
+            kind,
+            node: None,
+            subject: None,
+            parent: None,
+            expires_seconds: None,
+            withdraw_seconds: None,
+            proposer: None,
+            scope: None,
+            policy: None,
+            honest: Opinion::default(),
+        }
+    }
 }
 
 /// How honest nodes decide: in so many of a hundred cases; the rest does not vote.
@@ -294,6 +349,14 @@ const fn one_weight() -> Weight {
     reason = "serde passes a reference"
 )]
 const fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+const fn is_nothing(number: &u64) -> bool {
     *number == 0
 }
 

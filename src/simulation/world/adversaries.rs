@@ -18,11 +18,12 @@ use crate::simulation::signer::Signer;
 
 /// What adversaries are told of; what they see of it depends on the replica that they watch.
 #[derive(Clone, Copy)]
-pub(super) enum Cue<'e> {
+pub(in crate::simulation) enum Cue<'e> {
     Round,
     Opened(ProposalId),
     Voted(&'e Signed<Ballot>),
     Down(usize),
+    Checkpoint,
 }
 
 impl<'e> Cue<'e> {
@@ -32,13 +33,18 @@ impl<'e> Cue<'e> {
             Self::Opened(proposal) => Occasion::Opened(state.proposals().get(proposal)?),
             Self::Voted(ballot) => Occasion::Voted(ballot),
             Self::Down(place) => Occasion::Down(place),
+            Self::Checkpoint => Occasion::Checkpoint,
         })
     }
 }
 
 impl World<'_> {
     /// Offers an occasion to adversaries: to all of them, or to those that watch a node.
-    pub(super) fn occasion(&mut self, watched: Option<usize>, cue: Cue<'_>) -> Result<(), Broken> {
+    pub(in crate::simulation) fn occasion(
+        &mut self,
+        watched: Option<usize>,
+        cue: Cue<'_>,
+    ) -> Result<(), Broken> {
         for number in 0..self.actors.len() {
             let sees = self.actors[number].place.or_else(|| self.watched());
             let Some(place) = sees else {
@@ -68,8 +74,13 @@ impl World<'_> {
                 now: instant(self.now),
                 seed: self.seed,
                 signatures: self.scenario.signatures,
-                signer: &actor.signer,
+                // A node's key may have changed since the beginning.
+                signer: match actor.place {
+                    Some(place) => &self.replicas[place].signer,
+                    None => &actor.signer,
+                },
                 state,
+                bytes: engine.bytes(),
                 overheard: &self.overheard,
                 elsewhere: &self.elsewhere,
                 honest: &self.honest,
@@ -105,6 +116,7 @@ impl World<'_> {
                     self.schedule(at, Happening::Whisper(to, Arc::clone(&ballot), by));
                 }
             }
+            What::Tell(to, told) => self.tell(place, to, at, &told),
             What::Forge(victim) => self.forge(victim)?,
         }
         Ok(())
@@ -120,6 +132,15 @@ impl World<'_> {
             let triggered = actor.triggered(self.seed, round);
             triggered.into_iter().any(Behaviour::takes_vote_over)
         })
+    }
+
+    /// Whether a node behaves so in this round.
+    pub(in crate::simulation) fn behaves(&self, place: usize, behaviour: Behaviour) -> bool {
+        let mut own = self
+            .actors
+            .iter()
+            .filter(|actor| actor.place == Some(place));
+        own.any(|actor| actor.triggered(self.seed, self.round).contains(&behaviour))
     }
 
     /// The replica that adversaries outside watch.

@@ -54,8 +54,13 @@ impl World<'_> {
         self.restarts += 1;
         let disk = std::mem::take(&mut self.replicas[place].disk);
         let signatures = self.scenario.signatures;
-        let engine = match self.workshop.open(disk, signatures) {
-            Ok(engine) => engine,
+        let mut torn = None;
+        let engine = match self.workshop.open(disk.clone(), signatures) {
+            Ok(engine) => {
+                let kept = engine.bytes().len();
+                torn = disk.get(kept..).filter(|tail| !tail.is_empty());
+                engine
+            }
             Err(error) => {
                 let code = error.code().to_owned();
                 let forger = self.adversaries.entry(Behaviour::ConsequenceForger);
@@ -66,8 +71,10 @@ impl World<'_> {
                     .map_err(Broken::new)?
             }
         };
+        let offset = engine.bytes().len() as u64;
         let entries = engine.state().entries();
         if !self.replicas[place].byzantine {
+            self.checker.restarted(place);
             let looked = self.checker.look(place, engine.as_ref());
             let verdict = looked.and_then(|()| self.checker.replay(engine.as_ref()));
             self.fault = verdict.err().map(|fault| (fault, Some(place)));
@@ -78,6 +85,10 @@ impl World<'_> {
             self.send_ordered(place, index);
         }
         self.plan_all(place);
+        self.tell_again(place);
+        if let Some(tail) = torn {
+            self.report_recovery(place, tail, offset);
+        }
         Ok(())
     }
 }

@@ -1,8 +1,9 @@
 //! The simulator: one queue of happenings, one thread, one clock.
 
-mod adversaries;
+pub(in crate::simulation) mod adversaries;
 mod failures;
 mod founding;
+mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::simulation::byzantine::{Actor, Behaviour};
 use crate::simulation::checker::{Checker, Fault, Invariant};
 use crate::simulation::clock::{Clock, instant};
 use crate::simulation::engine::{Engine, Workshop};
+use crate::simulation::heads::ToldHead;
 use crate::simulation::network::{Network, SEQUENCER};
 use crate::simulation::random::Random;
 use crate::simulation::replica::Replica;
@@ -62,6 +64,12 @@ pub(in crate::simulation) enum Happening {
     Crash(usize, bool),
     /// A node starts again.
     Restart(usize),
+    /// A node changes its own key.
+    Rotate(usize),
+    /// The state is to be put under the chain, by one of the nodes in turn.
+    Checkpoint(u64),
+    /// A node's signed head reaches another one.
+    Told(usize, Arc<ToldHead>),
 }
 
 /// A run under way.
@@ -87,6 +95,8 @@ pub(in crate::simulation) struct World<'s> {
     pub(in crate::simulation) opinions: BTreeMap<ProposalId, (u64, Opinion)>,
     pub(in crate::simulation) network: Network,
     pub(in crate::simulation) checker: Checker,
+    /// Keys that nodes have made besides their first ones.
+    pub(in crate::simulation) keyring: Vec<Signer>,
     faults: Random,
     pub(in crate::simulation) ids: Random,
     overheard: Vec<Arc<Signed<Ballot>>>,
@@ -147,6 +157,8 @@ impl<'s> World<'s> {
                 entries_after: Vec::new(),
                 journal: BTreeMap::new(),
                 heard: BTreeMap::new(),
+                heads: BTreeMap::new(),
+                suspects: BTreeSet::new(),
             });
         }
         let id_of = |place: &usize| signers[*place].node();
@@ -176,6 +188,7 @@ impl<'s> World<'s> {
             rounds: Vec::new(),
             opinions: BTreeMap::new(),
             checker,
+            keyring: Vec::new(),
             overheard: Vec::new(),
             elsewhere: Vec::new(),
             honest,
@@ -189,23 +202,6 @@ impl<'s> World<'s> {
         };
         world.plan(&names);
         Ok(world)
-    }
-
-    /// Puts everything into the queue that is known from the beginning.
-    fn plan(&mut self, names: &[String]) {
-        for round in 1..=self.scenario.rounds {
-            let at = (round - 1) * self.scenario.interval_seconds * 1_000_000;
-            self.schedule(at + 1_000_000, Happening::Round(round));
-        }
-        for crash in &self.scenario.crashes {
-            let Some(place) = names.iter().position(|name| *name == crash.node) else {
-                continue;
-            };
-            let at = crash.at_seconds * 1_000_000;
-            let until = at + crash.for_seconds * 1_000_000;
-            self.schedule(at, Happening::Crash(place, crash.torn));
-            self.schedule(until, Happening::Restart(place));
-        }
     }
 
     pub(in crate::simulation) fn schedule(&mut self, at: u64, happening: Happening) {
@@ -265,6 +261,18 @@ impl<'s> World<'s> {
             }
             Happening::Crash(place, torn) => self.crash(place, torn),
             Happening::Restart(place) => self.restart(place),
+            Happening::Rotate(place) => self.rotate(place),
+            Happening::Checkpoint(number) => {
+                let place = usize::try_from(number).unwrap_or(0) % self.replicas.len();
+                if self.replicas[place].engine.is_some() {
+                    self.say(place, Origin::Honest, Command::RecordCheckpoint(None));
+                }
+                Ok(())
+            }
+            Happening::Told(place, told) => {
+                self.told(place, &told);
+                Ok(())
+            }
         }
     }
 
@@ -337,7 +345,7 @@ impl<'s> World<'s> {
             }
             if index >= self.judged {
                 self.judged = index + 1;
-                self.judge(place, origin, &result);
+                self.judge(place, origin, &command, &result);
             }
         }
         match command.as_ref() {
@@ -349,43 +357,6 @@ impl<'s> World<'s> {
             _ => {}
         }
         self.watch(place, &result.unwrap_or_default())
-    }
-
-    /// Notes what became of a command.
-    fn judge(
-        &mut self,
-        place: usize,
-        origin: Origin,
-        result: &Result<Vec<Recorded>, &'static str>,
-    ) {
-        let outcome = match result {
-            Ok(recorded) => recorded
-                .first()
-                .map_or("nothing-new", |entry| entry.event.operation()),
-            Err(code) => {
-                *self.refusals.entry((*code).to_owned()).or_default() += 1;
-                code
-            }
-        };
-        if let Origin::Adversary(behaviour) = origin {
-            let outcomes = self.adversaries.entry(behaviour).or_default();
-            *outcomes.entry(outcome.to_owned()).or_default() += 1;
-        }
-        for entry in result.as_ref().into_iter().flatten() {
-            self.meet(entry.event.operation());
-            if let Event::VoteCast(ballot) = &entry.event {
-                self.overheard.push(Arc::new(ballot.clone()));
-                if self.overheard.len() > OVERHEARD {
-                    self.overheard.remove(0);
-                }
-            }
-            self.note_weights(place, &entry.event);
-        }
-    }
-
-    /// Notes that something happened that should happen in some runs.
-    pub(in crate::simulation) fn meet(&mut self, what: &str) {
-        *self.met.entry(what.to_owned()).or_default() += 1;
     }
 
     /// Lets a node and the adversaries that watch it react to what it recorded.
@@ -410,7 +381,8 @@ impl<'s> World<'s> {
                         self.plan_execution(place, proposal);
                     }
                 }
-                _ => {}
+                Event::CheckpointRecorded(_) => self.cosign(place, entry.seq)?,
+                event => self.key_changed(place, event),
             }
         }
         Ok(())

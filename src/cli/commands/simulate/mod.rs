@@ -11,7 +11,9 @@ use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::Output;
 use crate::simulation::plot::{html, latency_svg, timeline_svg};
-use crate::simulation::{RunReport, Scenario, ScenarioError, Signatures, SimulationError};
+use crate::simulation::{
+    RunReport, Scenario, ScenarioError, Signatures, SimulationError, Violation,
+};
 use crate::simulation::{run as simulate, run_all, shrink};
 
 use view::{RunView, run_sections};
@@ -134,7 +136,9 @@ fn run_scenario(arguments: &Run, output: &Output) -> Result<Exit, Failure> {
     if let Some(path) = &arguments.html {
         write(path, &page(&scenario, &reports))?;
     }
-    judge(&scenarios, &reports, output)
+    let path = arguments.scenario.display().to_string();
+    let again = |seed| format!("see it again with althing simulate run {path} --seed {seed}");
+    judge(&scenarios, &reports, &again, output)
 }
 
 fn page(scenario: &Scenario, reports: &[RunReport]) -> String {
@@ -166,34 +170,59 @@ fn reproduce(arguments: &Reproduce, output: &Output) -> Result<Exit, Failure> {
     }
     let report = simulate(&scenario)?;
     output.report(&RunView(&report))?;
-    judge(&[scenario], &[report], output)
+    judge(&[scenario], &[report], &reproduced, output)
 }
 
-/// Fails where an invariant was broken, with the smallest scenario that still breaks it.
-fn judge(scenarios: &[Scenario], reports: &[RunReport], output: &Output) -> Result<Exit, Failure> {
+/// Fails where an invariant was broken, with the smallest scenario that still breaks it. `again` says
+/// how to see the run of a seed once more.
+fn judge(
+    scenarios: &[Scenario],
+    reports: &[RunReport],
+    again: &dyn Fn(u64) -> String,
+    output: &Output,
+) -> Result<Exit, Failure> {
     let mut runs = scenarios.iter().zip(reports);
     let broken = runs.find_map(|(scenario, report)| Some((scenario, report.violation.as_ref()?)));
-    let Some((scenario, violation)) = broken else {
-        return Ok(Exit::Ok);
-    };
-    let smallest = shrink(scenario);
-    let text = smallest.to_toml().unwrap_or_else(|error| error);
+    match broken {
+        None => Ok(Exit::Ok),
+        Some((scenario, violation)) => {
+            let again = again(scenario.seed);
+            Err(violated(scenario, violation, "", &again, output)?)
+        }
+    }
+}
+
+/// The failure of a run that broke an invariant, after its smallest scenario was printed.
+fn violated(
+    scenario: &Scenario,
+    violation: &Violation,
+    cell: &str,
+    again: &str,
+    output: &Output,
+) -> Result<Failure, Failure> {
+    let text = shrink(scenario).to_toml().unwrap_or_else(|error| error);
     let place = violation.node.as_deref().unwrap_or("the whole group");
     if !output.is_json() {
         output.text(&format!("# the smallest scenario that shows it\n{text}"))?;
     }
     let message = format!(
-        "{} is violated under seed {} in step {} at {} ms, at {place}: {}",
+        "{} is violated under seed {}{cell} in step {} at {} ms, at {place}: {}",
         violation.invariant, scenario.seed, violation.step, violation.at_ms, violation.message
     );
-    Err(
+    let hint = format!("{again}; or keep the scenario above and run it: althing simulate run FILE");
+    Ok(
         Failure::new(Exit::Violation, "simulation.violation", message)
-            .hint("keep the scenario above as a file and run it with `althing simulate run FILE`")
+            .hint(hint)
             .detail("seed", scenario.seed)
             .detail("step", violation.step)
             .detail("invariant", violation.invariant.name())
             .detail("scenario", text),
     )
+}
+
+/// How to see a random run again.
+fn reproduced(seed: u64) -> String {
+    format!("see it again with althing simulate reproduce {seed}")
 }
 
 fn read_scenario(path: &Path) -> Result<Scenario, Failure> {
@@ -238,7 +267,7 @@ impl From<SimulationError> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulation::{Invariant, Violation};
+    use crate::simulation::Invariant;
 
     #[test]
     fn a_violation_ends_with_its_own_exit_code_and_a_scenario() {
@@ -246,7 +275,12 @@ mod tests {
         let mut report = simulate(&scenario).unwrap();
         let output = Output::json_only();
         let scenarios = [scenario];
-        let none = judge(&scenarios, std::slice::from_ref(&report), &output);
+        let none = judge(
+            &scenarios,
+            std::slice::from_ref(&report),
+            &reproduced,
+            &output,
+        );
         assert_eq!(none.unwrap(), Exit::Ok);
         report.violation = Some(Violation {
             invariant: Invariant::Agreement,
@@ -255,10 +289,11 @@ mod tests {
             node: None,
             message: "they differ".to_owned(),
         });
-        let failure = judge(&scenarios, &[report], &output).unwrap_err();
+        let failure = judge(&scenarios, &[report], &reproduced, &output).unwrap_err();
         assert_eq!(failure.exit, Exit::Violation);
         assert_eq!(failure.code, "simulation.violation");
         assert_eq!(failure.details["seed"], 22);
+        assert!(failure.message.contains("under seed 22 in step 7"));
         let smallest = failure.details["scenario"].as_str().unwrap();
         assert!(smallest.parse::<Scenario>().is_ok());
     }

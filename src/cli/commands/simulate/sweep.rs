@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::view::{CellView, cell_sections, cells};
-use super::{Signing, judge, progress, read_scenario, write};
+use super::{Signing, judge, progress, read_scenario, reproduced, violated, write};
 use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
 use crate::cli::output::{Output, Report};
@@ -145,7 +145,7 @@ pub fn run(arguments: &Sweep, output: &Output) -> Result<Exit, Failure> {
         let page = html(&scenario.name, &scenario.description, &sections, &figures);
         write(path, &page)?;
     }
-    violated(&swept)
+    verdict(&swept, output)
 }
 
 fn grid(arguments: &Sweep, scenario: &Scenario) -> Grid {
@@ -208,18 +208,32 @@ fn latencies(swept: &[Cell], scenario: &Scenario) -> String {
     latency_svg(&named, &note)
 }
 
-fn violated(swept: &[Cell]) -> Result<Exit, Failure> {
-    let broken: u64 = swept.iter().map(|cell| cell.violations).sum();
-    if broken == 0 {
+/// Fails where a run of a cell broke an invariant.
+fn verdict(swept: &[Cell], output: &Output) -> Result<Exit, Failure> {
+    let mut broken = swept.iter().filter_map(|cell| {
+        let first = cell.first_violation.as_ref()?;
+        Some((cell, first))
+    });
+    let Some((cell, first)) = broken.next() else {
         return Ok(Exit::Ok);
-    }
-    Err(Failure::new(
-        Exit::Violation,
-        "simulation.violation",
-        format!("an invariant is violated in {broken} runs"),
-    )
-    .hint("`althing simulate run SCENARIO --seed N` stops at the violation and makes it smaller"))
+    };
+    let named = format!(
+        " (policy {}, {} % lost, {} ms, adversaries with {} of {}; in {} of its {} runs)",
+        cell.policy,
+        cell.loss_percent,
+        cell.latency_ms,
+        cell.byzantine_weight,
+        cell.total_weight,
+        cell.violations,
+        cell.runs
+    );
+    let again = "the scenario holds the settings of the cell and the seed";
+    let failure = violated(&first.scenario, &first.violation, &named, again, output)?;
+    Err(failure.detail("cell", named.trim()))
 }
+
+/// From how many random runs on all of [`SOMETIMES`] has to be met.
+const ENOUGH: u64 = 10_000;
 
 /// How many random scenarios are kept in memory at once.
 const CHUNK: u64 = 1000;
@@ -239,7 +253,7 @@ fn random(arguments: &Sweep, runs: u64, output: &Output) -> Result<Exit, Failure
         for report in &reports {
             summary.add(report);
         }
-        judge(&scenarios, &reports, output)?;
+        judge(&scenarios, &reports, &reproduced, output)?;
     }
     bar.finish_and_clear();
     summary.first_seed = first;
@@ -249,7 +263,7 @@ fn random(arguments: &Sweep, runs: u64, output: &Output) -> Result<Exit, Failure
         .map(|what| (*what).to_owned())
         .collect();
     output.report(&summary)?;
-    Ok(Exit::Ok)
+    summary.verdict()
 }
 
 /// What random runs came to.
@@ -266,6 +280,23 @@ struct RandomReport {
 }
 
 impl RandomReport {
+    /// Many runs that never met something prove less than they seem to.
+    fn verdict(&self) -> Result<Exit, Failure> {
+        if self.runs < ENOUGH || self.never_met.is_empty() {
+            return Ok(Exit::Ok);
+        }
+        let message = format!(
+            "never met in {} runs: {}",
+            self.runs,
+            self.never_met.join("; ")
+        );
+        Err(Failure::new(
+            Exit::Violation,
+            "simulation.never-met",
+            message,
+        ))
+    }
+
     fn add(&mut self, report: &RunReport) {
         self.runs += 1;
         self.rounds += report.rounds.len() as u64;
@@ -302,5 +333,65 @@ impl Report for RandomReport {
             text.push_str(&format!("never met: {}\n", self.never_met.join("; ")));
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulation::{CellViolation, Invariant, Violation};
+
+    #[test]
+    fn a_violation_in_a_cell_names_the_seed_the_cell_and_the_step() {
+        let scenario: Scenario = TWELVE.parse().unwrap();
+        let grid = Grid {
+            byzantine: vec![parse_share("0").unwrap()],
+            policies: vec![PolicyChoice::default()],
+            loss_percent: vec![7],
+            latency_ms: vec![100],
+            runs: 1,
+        };
+        let mut swept = sweep(&scenario, &grid, &|| {}).unwrap();
+        let output = Output::json_only();
+        assert_eq!(verdict(&swept, &output).unwrap(), Exit::Ok);
+        swept[0].first_violation = Some(CellViolation {
+            seed: 31,
+            violation: Violation {
+                invariant: Invariant::Agreement,
+                step: 7,
+                at_ms: 1500,
+                node: None,
+                message: "they differ".to_owned(),
+            },
+            scenario: Scenario {
+                seed: 31,
+                ..scenario
+            },
+        });
+        let failure = verdict(&swept, &output).unwrap_err();
+        assert_eq!(failure.exit, Exit::Violation);
+        for part in ["under seed 31", "policy default", "7 % lost", "step 7"] {
+            assert!(
+                failure.message.contains(part),
+                "{part}: {}",
+                failure.message
+            );
+        }
+        let again = failure.details["scenario"].as_str().unwrap();
+        assert_eq!(again.parse::<Scenario>().unwrap().seed, 31);
+    }
+
+    #[test]
+    fn many_runs_that_never_met_something_are_no_success() {
+        let report = |runs, never: &[&str]| RandomReport {
+            runs,
+            never_met: never.iter().map(|what| (*what).to_owned()).collect(),
+            ..RandomReport::default()
+        };
+        assert_eq!(report(ENOUGH, &[]).verdict().unwrap(), Exit::Ok);
+        assert_eq!(report(ENOUGH - 1, &["x"]).verdict().unwrap(), Exit::Ok);
+        let failure = report(ENOUGH, &["x"]).verdict().unwrap_err();
+        assert_eq!(failure.exit, Exit::Violation);
+        assert_eq!(failure.code, "simulation.never-met");
     }
 }

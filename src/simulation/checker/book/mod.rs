@@ -3,7 +3,12 @@
 //! Nothing here asks the engine: lines are read as JSON, weights are added up anew, signatures are
 //! verified under the keys that the books hold.
 
+mod due;
+mod grants;
+pub(super) mod heads;
+mod keys;
 mod outcomes;
+mod paper;
 mod statements;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,11 +18,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::count::{Count, Rule, fails_surely, passes_surely};
+use super::count::{fails_surely, passes_surely};
 use super::{Fault, Invariant};
 use crate::governance::digest::Digest;
 use crate::governance::key::{PublicKey, Signature, SignatureVerifier};
 use crate::governance::time::Timestamp;
+use grants::Grant;
+use paper::{Freeze, Paper, Seat, Stage};
 
 /// One line, as far as the books look at it.
 #[derive(Deserialize)]
@@ -62,6 +69,7 @@ struct ByzantineText {
 #[derive(Deserialize)]
 struct CreatedText {
     deadline: Timestamp,
+    epoch: u64,
     signature: Signature,
     statement: Box<RawValue>,
     total_weight: u64,
@@ -80,91 +88,39 @@ struct ConsensusText {
     votes: Vec<String>,
 }
 
+/// A key, and the lines between which a node held it.
+struct Held {
+    key: PublicKey,
+    from: u64,
+    until: Option<u64>,
+}
+
+/// Whether a node takes part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Active,
+    Suspended,
+    Removed,
+}
+
 /// One node in the books.
 struct Node {
-    key: PublicKey,
+    name: String,
+    /// Its keys, the present one last.
+    keys: Vec<Held>,
+    /// The line that made it a node, or gave it a key by a decision of the group.
+    term: u64,
     weight: u64,
-    active: bool,
+    status: Status,
     votes: BTreeSet<String>,
-}
-
-/// One seat of an electorate.
-struct Seat {
-    weight: u64,
-    ballot: Option<(String, String)>,
-    byzantine: bool,
-    barred: bool,
-}
-
-/// Where a proposal is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Voting,
-    /// Whether it was judged before the deadline, and whether it may wait: for its timelock, or for
-    /// the end of a freeze.
-    Passed {
-        early: bool,
-        waits: bool,
-    },
-    Over,
-}
-
-/// A freeze, from its beginning to its end, in microseconds.
-struct Freeze {
-    proposal: String,
-    target: String,
-    from: u64,
-    until: u64,
-}
-
-/// One proposal in the books.
-struct Paper {
-    hash: String,
-    action: Value,
-    deadline: Timestamp,
-    epoch: u64,
-    line: u64,
-    rules: Vec<Rule>,
-    early: bool,
-    seats: BTreeMap<String, Seat>,
-    stage: Stage,
-}
-
-impl Paper {
-    fn kind(&self) -> &str {
-        self.action
-            .get("kind")
-            .and_then(Value::as_str)
-            .unwrap_or("")
-    }
-
-    fn subject(&self) -> Option<&str> {
-        self.action.get("subject").and_then(Value::as_str)
-    }
-
-    /// Adds up the seats.
-    fn count(&self) -> Count {
-        let mut count = Count::default();
-        for seat in self.seats.values() {
-            let weight = u128::from(seat.weight);
-            count.total += weight;
-            match &seat.ballot {
-                _ if seat.byzantine => count.byzantine += weight,
-                Some((decision, _)) if decision == "approve" => count.yes += weight,
-                Some((decision, _)) if decision == "reject" => count.no += weight,
-                Some(_) => count.abstain += weight,
-                None if seat.barred => {}
-                None => count.open += weight,
-            }
-        }
-        count
-    }
 }
 
 /// The books.
 pub(super) struct Book {
     verifier: Box<dyn SignatureVerifier + Send + Sync>,
     ledger: String,
+    /// The hash of the last line of the founding.
+    genesis: String,
     policy: Value,
     nodes: BTreeMap<String, Node>,
     papers: BTreeMap<String, Paper>,
@@ -172,9 +128,19 @@ pub(super) struct Book {
     /// Kinds and subjects of revocations, with the line.
     revoked: Vec<(String, String, u64)>,
     freezes: Vec<Freeze>,
+    grants: Vec<Grant>,
+    used_keys: BTreeSet<String>,
+    /// Nodes with evidence of contradicting checkpoints, and the terms that it is for.
+    head_evidence: BTreeSet<(String, u64)>,
+    /// Nodes with evidence of any kind, with the line.
+    convictions: Vec<(String, u64)>,
     epoch: u64,
     lines: u64,
     head: String,
+    /// The hashes of all lines.
+    hashes: Vec<Digest>,
+    /// The time of the last line.
+    now: Timestamp,
 }
 
 fn fault(invariant: Invariant, message: impl Into<String>) -> Fault {
@@ -210,15 +176,22 @@ impl Book {
         Self {
             verifier,
             ledger: String::new(),
+            genesis: String::new(),
             policy: Value::Null,
             nodes: BTreeMap::new(),
             papers: BTreeMap::new(),
             evidence: BTreeSet::new(),
             revoked: Vec::new(),
             freezes: Vec::new(),
+            grants: Vec::new(),
+            used_keys: BTreeSet::new(),
+            head_evidence: BTreeSet::new(),
+            convictions: Vec::new(),
             epoch: 0,
             lines: 0,
             head: "0".repeat(64),
+            hashes: Vec::new(),
+            now: Timestamp::MAX,
         }
     }
 
@@ -253,17 +226,41 @@ impl Book {
         paper.is_some_and(|paper| paper.hash == hash && paper.seats.contains_key(node))
     }
 
-    /// Whether a ballot's text is signed with the key that the books hold for a node.
-    pub(super) fn is_signed(&self, node: &str, statement: &str, signature: &Signature) -> bool {
-        self.verifies(node, "althing/ballot/v1", statement, signature)
+    /// Whether a ballot's text is signed with a key that its voter held while the proposal was open.
+    pub(super) fn was_signed(
+        &self,
+        node: &str,
+        proposal: &str,
+        statement: &str,
+        signature: &Signature,
+    ) -> bool {
+        let message = format!("althing/ballot/v1\n{statement}");
+        let Some(paper) = self.papers.get(proposal) else {
+            return false;
+        };
+        let last = paper.ended.map_or(u64::MAX, |(line, _)| line);
+        let keys = self.keys_between(node, paper.line, last);
+        let mut keys = keys.into_iter();
+        keys.any(|key| self.verifier.verify(key, message.as_bytes(), signature))
     }
 
+    /// Whether a statement is signed with the key that the books hold for a node.
     fn verifies(&self, node: &str, domain: &str, statement: &str, signature: &Signature) -> bool {
         let message = format!("{domain}\n{statement}");
-        self.nodes.get(node).is_some_and(|node| {
+        let present = self.nodes.get(node).and_then(|node| node.keys.last());
+        present.is_some_and(|held| {
             self.verifier
-                .verify(&node.key, message.as_bytes(), signature)
+                .verify(&held.key, message.as_bytes(), signature)
         })
+    }
+
+    /// Ends a proposal.
+    fn end(&mut self, id: &str) {
+        let ended = Some((self.lines, self.now));
+        if let Some(paper) = self.papers.get_mut(id) {
+            paper.stage = Stage::Over;
+            paper.ended = ended;
+        }
     }
 
     /// Enters one line, which stands without its line feed.
@@ -271,32 +268,54 @@ impl Book {
         let line: Line<'_> =
             serde_json::from_str(raw).map_err(|error| invalid(format!("unreadable: {error}")))?;
         let covered = raw.len().checked_sub(81).and_then(|end| raw.get(..end));
-        let hash = Digest::of(covered.unwrap_or_default().as_bytes()).to_string();
-        if line.prev_hash != self.head || line.entry_hash != hash {
+        let hash = Digest::of(covered.unwrap_or_default().as_bytes());
+        if line.prev_hash != self.head || line.entry_hash != hash.to_string() {
             return Err(invalid("the line does not continue the chain"));
         }
         self.lines += 1;
-        self.head = hash;
-        let data = line.data.get();
-        match line.operation.as_str() {
-            "ledger_created" => self.ledger_created(data)?,
-            "node_added" => self.node_added(data)?,
-            "proposal_created" => self.proposal_created(data, line.timestamp)?,
-            "vote_cast" => self.vote_cast(data, line.timestamp)?,
-            "byzantine_detected" => self.byzantine_detected(data)?,
-            "consensus_reached" => self.consensus_reached(data, line.timestamp)?,
-            "decision_overturned" => self.decision_overturned(data)?,
-            "proposal_superseded" => self.proposal_superseded(data)?,
-            "proposal_failed" | "proposal_lapsed" => {
-                let data: Value = read(data)?;
-                self.carry_out(text(&data, "proposal_id")?, &[])?;
-            }
-            operation => self.effect(operation, data, line.timestamp)?,
-        }
+        self.head = hash.to_string();
+        self.hashes.push(hash);
+        self.now = line.timestamp;
+        self.enter_content(&line)?;
         if line.batch.0 == line.batch.1 {
             self.nothing_left_out(line.timestamp)?;
         }
         Ok(())
+    }
+
+    fn enter_content(&mut self, line: &Line<'_>) -> Result<(), Fault> {
+        let data = line.data.get();
+        match line.operation.as_str() {
+            "ledger_created" => self.ledger_created(data),
+            "node_added" => self.node_added(data),
+            "node_removed" => self.node_removed(data),
+            "key_rotated" => self.key_rotated(data),
+            operation @ ("key_replaced" | "node_reinstated") => self.key_given(operation, data),
+            "policy_updated" => self.policy_updated(data),
+            "proposal_created" => self.proposal_created(data, line.timestamp),
+            "proposal_withdrawn" => self.proposal_withdrawn(data, line.timestamp),
+            "vote_cast" => self.vote_cast(data, line.timestamp),
+            "byzantine_detected" if data.starts_with("{\"checkpoints\":") => {
+                self.checkpoints_contradicted(data)
+            }
+            "byzantine_detected" => self.byzantine_detected(data),
+            "consensus_reached" => self.consensus_reached(data, line.timestamp),
+            "decision_overturned" => self.decision_overturned(data),
+            "proposal_superseded" => self.proposal_superseded(data),
+            "proposal_failed" => self.proposal_failed(data),
+            "proposal_lapsed" => self.proposal_lapsed(data),
+            "authorization_granted" => self.authorization_granted(data),
+            "authorization_revoked" => self.authorization_revoked(data),
+            "freeze_imposed" => self.freeze_imposed(data),
+            "freeze_lifted" => self.freeze_lifted(data),
+            "prediction_recorded" => self.prediction_recorded(data),
+            "checkpoint_recorded" => self.checkpoint_recorded(data),
+            "recovery_recorded" => Ok(()),
+            operation => {
+                let message = format!("{operation} is nothing that a scenario can lead to");
+                Err(invalid(message))
+            }
+        }
     }
 
     /// At the end of a batch nothing is outstanding that the ballots call for.
@@ -304,7 +323,7 @@ impl Book {
         for (id, paper) in &self.papers {
             let left_out = match paper.stage {
                 Stage::Over => false,
-                Stage::Passed { early, waits } => !waits || !Self::stands(paper, early),
+                Stage::Passed { early, waits, .. } => !waits || !Self::stands(paper, early),
                 Stage::Voting => {
                     let count = paper.count();
                     let sure =
@@ -312,7 +331,7 @@ impl Book {
                     paper.early && at < paper.deadline && sure
                 }
             };
-            if left_out {
+            if left_out || self.is_overtaken(paper) {
                 return Err(invalid(format!(
                     "what the {} proposal {id} calls for is left out: {:?}, {:?}",
                     paper.kind(),

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Book, ConsensusText, Freeze, Paper, Stage, invalid, read, text};
+use super::due::Outcome as Due;
+use super::{Book, ConsensusText, Paper, Stage, invalid, read, text};
 use crate::governance::time::Timestamp;
 use crate::simulation::checker::Fault;
 use crate::simulation::checker::count::{Count, Outcome, at_deadline, fails_surely, passes_surely};
@@ -64,16 +65,20 @@ impl Book {
                 consensus.decision, consensus.timing
             )));
         }
-        let frozen = self.freezes.iter().any(|freeze| {
-            let covered = freeze.target == "*" || paper.subject() == Some(&freeze.target);
-            covered && at.as_micros() < freeze.until && paper.kind().starts_with("authorize-")
-        });
-        let waits = frozen || paper.rules.iter().any(|rule| rule.timelock_seconds > 0);
-        paper.stage = if passed {
-            Stage::Passed { early, waits }
-        } else {
-            Stage::Over
+        let Some(paper) = self.papers.get(id) else {
+            return Ok(());
         };
+        let waits = paper.rules.iter().any(|rule| rule.timelock_seconds > 0)
+            || self.is_frozen(&self.subjects(paper));
+        if !passed {
+            self.end(id);
+        } else if let Some(paper) = self.papers.get_mut(id) {
+            paper.stage = Stage::Passed {
+                early,
+                waits,
+                decided: at,
+            };
+        }
         Ok(())
     }
 
@@ -87,10 +92,10 @@ impl Book {
     pub(super) fn decision_overturned(&mut self, data: &str) -> Result<(), Fault> {
         let data: Value = read(data)?;
         let id = text(&data, "proposal_id")?;
-        let paper = self.papers.get_mut(id);
+        let paper = self.papers.get(id);
         match paper.map(|paper| (paper.stage, paper)) {
             Some((Stage::Passed { early, .. }, paper)) if !Self::stands(paper, early) => {
-                paper.stage = Stage::Over;
+                self.end(id);
                 Ok(())
             }
             _ => Err(invalid(format!("{id} is overturned without cause"))),
@@ -100,114 +105,31 @@ impl Book {
     pub(super) fn proposal_superseded(&mut self, data: &str) -> Result<(), Fault> {
         let data: Value = read(data)?;
         let id = text(&data, "proposal_id")?;
-        let epoch = self.epoch;
-        let Some(paper) = self.papers.get_mut(id) else {
+        let Some(paper) = self.papers.get(id) else {
             return Err(invalid(format!("{id}, which there is not, is superseded")));
         };
-        let cause = match text(&data, "reason")? {
-            "epoch-changed" => paper.epoch != epoch,
-            "revocation" => {
-                let mut revoked = self.revoked.iter();
-                revoked.any(|(kind, subject, line)| {
-                    paper.kind() == format!("authorize-{kind}")
-                        && paper.subject() == Some(subject)
-                        && *line > paper.line
-                })
-            }
+        let reason = text(&data, "reason")?;
+        let cause = match reason {
+            "epoch-changed" => return self.carry_out(id, Due::Superseded(reason)),
+            "revocation" => self.is_revoked_since(paper),
+            "evidence" => self.is_convicted_since(paper),
             _ => false,
         };
         if !cause || paper.stage == Stage::Over {
             return Err(invalid(format!("{id} is superseded without cause")));
         }
-        paper.stage = Stage::Over;
+        self.end(id);
         Ok(())
     }
 
-    /// Something that a passed proposal does.
-    pub(super) fn effect(
-        &mut self,
-        operation: &str,
-        data: &str,
-        at: Timestamp,
-    ) -> Result<(), Fault> {
+    pub(super) fn proposal_failed(&mut self, data: &str) -> Result<(), Fault> {
         let data: Value = read(data)?;
-        match operation {
-            "authorization_granted" => {
-                let id = text(&data, "grant_id")?;
-                let kinds = ["authorize-model", "authorize-agent"];
-                self.carry_out(id, &kinds)?;
-                let paper = self.papers.get(id);
-                let subject = data.get("terms").and_then(|terms| terms.get("subject"));
-                if paper.and_then(Paper::subject) != subject.and_then(Value::as_str) {
-                    return Err(invalid(format!("{id} grants something to another subject")));
-                }
-            }
-            "authorization_revoked" => {
-                let id = text(&data, "proposal_id")?;
-                self.carry_out(id, &["revoke-model", "revoke-agent"])?;
-                let kind = text(&data, "kind")?.to_owned();
-                let subject = text(&data, "subject")?.to_owned();
-                self.revoked.push((kind, subject, self.lines));
-            }
-            "freeze_imposed" => {
-                let id = text(&data, "proposal_id")?;
-                self.carry_out(id, &["emergency-freeze"])?;
-                let until: Timestamp = (text(&data, "until")?.parse())
-                    .map_err(|_| invalid("freeze_imposed without an end"))?;
-                self.freezes.push(Freeze {
-                    proposal: id.to_owned(),
-                    target: text(&data, "target")?.to_owned(),
-                    from: at.as_micros(),
-                    until: until.as_micros(),
-                });
-            }
-            "freeze_lifted" => {
-                self.carry_out(text(&data, "proposal_id")?, &["lift-freeze"])?;
-                let lifted = data.get("freezes").and_then(Value::as_array);
-                for id in lifted.into_iter().flatten() {
-                    let named = |freeze: &&mut Freeze| id.as_str() == Some(&freeze.proposal);
-                    if let Some(freeze) = self.freezes.iter_mut().find(named) {
-                        freeze.until = at.as_micros();
-                    }
-                }
-            }
-            "node_removed" => {
-                self.carry_out(text(&data, "proposal_id")?, &["remove-node"])?;
-                self.remove(text(&data, "node")?);
-            }
-            _ => {
-                let message = format!("{operation} is nothing that a scenario can lead to");
-                return Err(invalid(message));
-            }
-        }
-        Ok(())
+        let reason = text(&data, "reason")?;
+        self.carry_out(text(&data, "proposal_id")?, Due::Failed(reason))
     }
 
-    pub(super) fn remove(&mut self, gone: &str) {
-        self.epoch += 1;
-        if let Some(node) = self.nodes.get_mut(gone) {
-            node.active = false;
-        }
-        let voting = |paper: &&mut Paper| paper.stage == Stage::Voting;
-        for paper in self.papers.values_mut().filter(voting) {
-            if let Some(seat) = paper.seats.get_mut(gone) {
-                seat.barred = true;
-            }
-        }
-    }
-
-    /// Ends a proposal that must have passed, once. Any kind will do where none is named.
-    pub(super) fn carry_out(&mut self, id: &str, kinds: &[&str]) -> Result<(), Fault> {
-        let Some(paper) = self.papers.get_mut(id) else {
-            return Err(invalid(format!("{id}, which there is not, has an effect")));
-        };
-        if !matches!(paper.stage, Stage::Passed { .. }) {
-            return Err(invalid(format!("{id} has an effect and did not pass")));
-        }
-        if !kinds.is_empty() && !kinds.contains(&paper.kind()) {
-            return Err(invalid(format!("{id} has an effect of another kind")));
-        }
-        paper.stage = Stage::Over;
-        Ok(())
+    pub(super) fn proposal_lapsed(&mut self, data: &str) -> Result<(), Fault> {
+        let data: Value = read(data)?;
+        self.carry_out(text(&data, "proposal_id")?, Due::Lapsed)
     }
 }

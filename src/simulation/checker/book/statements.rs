@@ -7,11 +7,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{
-    BallotText, Book, ByzantineText, CreatedText, Node, Paper, Seat, SignedText, Stage, accusation,
-    forged, invalid, read, text,
+    BallotText, Book, ByzantineText, CreatedText, Node, Paper, Seat, SignedText, Stage, Status,
+    accusation, forged, invalid, read, text,
 };
 use crate::governance::digest::Digest;
-use crate::governance::key::PublicKey;
 use crate::governance::time::{Seconds, Timestamp};
 use crate::simulation::checker::Fault;
 use crate::simulation::checker::count::Rule;
@@ -29,36 +28,6 @@ impl Book {
         Ok(())
     }
 
-    pub(super) fn node_added(&mut self, data: &str) -> Result<(), Fault> {
-        let data: Value = read(data)?;
-        let admitted = data.get("admitted_by").and_then(|by| by.get("proposal"));
-        if let Some(proposal) = admitted.and_then(Value::as_str) {
-            self.carry_out(proposal, &["add-node"])?;
-            let paper = self.papers.get(proposal);
-            let promised = paper.map(|paper| &paper.action);
-            for member in ["node", "key", "weight", "name"] {
-                if promised.and_then(|action| action.get(member)) != data.get(member) {
-                    return Err(invalid(format!("node_added has another {member}")));
-                }
-            }
-            self.epoch += 1;
-        } else if self.lines > 1 && !self.papers.is_empty() {
-            return Err(invalid("a founder joined after the founding"));
-        }
-        let key: PublicKey = (data.get("key").cloned())
-            .and_then(|key| serde_json::from_value(key).ok())
-            .ok_or_else(|| invalid("node_added without a key"))?;
-        let weight = data.get("weight").and_then(Value::as_u64);
-        let node = Node {
-            key,
-            weight: weight.ok_or_else(|| invalid("node_added without a weight"))?,
-            active: true,
-            votes: BTreeSet::new(),
-        };
-        self.nodes.insert(text(&data, "node")?.to_owned(), node);
-        Ok(())
-    }
-
     pub(super) fn proposal_created(&mut self, data: &str, at: Timestamp) -> Result<(), Fault> {
         let created: CreatedText = read(data)?;
         let statement: Value = read(created.statement.get())?;
@@ -70,7 +39,8 @@ impl Book {
                 "proposal {id} is not signed by its proposer"
             )));
         }
-        if !self.nodes.get(proposer).is_some_and(|node| node.active) {
+        let proposing = self.nodes.get(proposer);
+        if proposing.is_none_or(|node| node.status != Status::Active) {
             return Err(forged(format!("the proposer of {id} takes no part")));
         }
         if self.papers.contains_key(&id) || text(&statement, "ledger")? != self.ledger {
@@ -78,7 +48,8 @@ impl Book {
                 "proposal {id} is not a new one of this ledger"
             )));
         }
-        let active = self.nodes.iter().filter(|(_, node)| node.active);
+        let takes_part = |node: &Node| node.status == Status::Active;
+        let active = self.nodes.iter().filter(|(_, node)| takes_part(node));
         let seats: BTreeMap<String, Seat> = active
             .map(|(id, node)| {
                 let seat = Seat {
@@ -93,24 +64,33 @@ impl Book {
         let total: u64 = seats.values().map(|seat| seat.weight).sum();
         let action = statement.get("action").cloned().unwrap_or_default();
         let kind = text(&action, "kind")?.to_owned();
-        let rule = Rule::of(&self.policy, &kind).ok_or_else(|| invalid("no rule"))?;
-        let voting = Seconds::new(rule.voting_seconds).unwrap_or_default();
-        if created.total_weight != total || created.deadline != at.saturating_add(voting) {
+        let rules = self.rules(&action, &kind)?;
+        let voting = rules.iter().map(|rule| rule.voting_seconds).max();
+        let voting = voting.and_then(Seconds::new).unwrap_or_default();
+        if created.total_weight != total
+            || created.deadline != at.saturating_add(voting)
+            || created.epoch != self.epoch
+        {
             return Err(invalid(format!(
-                "proposal {id} has another total or deadline"
+                "proposal {id} has another total, deadline or epoch"
             )));
         }
-        let mut rules = vec![rule.clone()];
-        if kind == "emergency-freeze" && self.refreezes(&action, at) {
-            rules.push(rule.above_two_thirds());
+        let most = self.number("max_open_proposals");
+        if self.open_of(proposer) >= most {
+            return Err(invalid(format!("{proposer} has too many open proposals")));
         }
+        self.may_open(&action)?;
         let early = self.policy.get("early_decision").and_then(Value::as_bool);
         let paper = Paper {
             hash: self.head.clone(),
+            proposer: proposer.to_owned(),
             action,
             deadline: created.deadline,
             epoch: self.epoch,
             line: self.lines,
+            ended: None,
+            withdrawn: false,
+            evidence_seconds: self.number("evidence_window_seconds"),
             rules,
             early: early.unwrap_or(false),
             seats,
@@ -120,22 +100,79 @@ impl Book {
         Ok(())
     }
 
-    /// Whether a freeze follows another one on something of the same within as long again as that
-    /// one lasted.
-    pub(super) fn refreezes(&self, action: &Value, at: Timestamp) -> bool {
-        let target = action.get("target").and_then(Value::as_str).unwrap_or("");
-        self.freezes.iter().any(|freeze| {
-            let same = target == "*" || freeze.target == "*" || freeze.target == target;
-            let lasted = freeze.until.saturating_sub(freeze.from);
-            same && at.as_micros() < freeze.until.saturating_add(lasted)
-        })
+    fn number(&self, name: &str) -> u64 {
+        let number = self.policy.get(name).and_then(Value::as_u64);
+        number.unwrap_or(0)
+    }
+
+    /// The rules that a proposal has to pass: its kind's; those of a new policy as well; and more than
+    /// two thirds for a freeze that follows another one.
+    fn rules(&self, action: &Value, kind: &str) -> Result<Vec<Rule>, Fault> {
+        let rule = Rule::of(&self.policy, kind).ok_or_else(|| invalid("no rule"))?;
+        let mut rules = vec![rule.clone()];
+        if let Some(new) = action.get("policy").filter(|_| kind == "update-policy") {
+            rules.push(Rule::of(new, kind).ok_or_else(|| invalid("no rule"))?);
+        }
+        if kind == "emergency-freeze" && self.refreezes(action) {
+            rules.push(rule.above_two_thirds());
+        }
+        Ok(rules)
+    }
+
+    /// What must hold of an action when it is opened, as far as it lies in the statement.
+    fn may_open(&self, action: &Value) -> Result<(), Fault> {
+        let kind = text(action, "kind")?;
+        match kind {
+            "add-node" | "replace-key" | "reinstate-node" => self.check_new_key(action),
+            "delegation" if !self.may_delegate(action) => {
+                Err(invalid("a delegation is opened that can't be granted"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How many proposals of a node are open, or withdrawn before their deadline.
+    fn open_of(&self, proposer: &str) -> u64 {
+        let papers = self.papers.values().filter(|paper| {
+            let withdrawn = paper.withdrawn && self.now < paper.deadline;
+            paper.proposer == proposer && (paper.stage == Stage::Voting || withdrawn)
+        });
+        papers.count() as u64
+    }
+
+    pub(super) fn proposal_withdrawn(&mut self, data: &str, at: Timestamp) -> Result<(), Fault> {
+        let signed: SignedText = read(data)?;
+        let raw = signed.statement.get();
+        let statement: Value = read(raw)?;
+        let (id, node) = (
+            text(&statement, "proposal_id")?,
+            text(&statement, "proposer")?,
+        );
+        if !self.verifies(node, "althing/withdrawal/v1", raw, &signed.signature) {
+            return Err(forged(format!("{id} is withdrawn without a signature")));
+        }
+        let Some(paper) = self.papers.get_mut(id) else {
+            return Err(invalid("a proposal is withdrawn that there is not"));
+        };
+        let mut others = paper.seats.iter().filter(|(voter, _)| *voter != node);
+        let fits = paper.proposer == node
+            && text(&statement, "proposal_hash")? == paper.hash
+            && text(&statement, "ledger")? == self.ledger;
+        let in_time = paper.stage == Stage::Voting && at < paper.deadline;
+        if !fits || !in_time || others.any(|(_, seat)| seat.ballot.is_some()) {
+            return Err(invalid(format!("{id} is withdrawn against the rules")));
+        }
+        paper.withdrawn = true;
+        self.end(id);
+        Ok(())
     }
 
     pub(super) fn vote_cast(&mut self, data: &str, at: Timestamp) -> Result<(), Fault> {
         let signed: SignedText = read(data)?;
         let ballot: BallotText = read(signed.statement.get())?;
         let voter = ballot.voter.as_str();
-        if !self.is_signed(voter, signed.statement.get(), &signed.signature) {
+        let raw = signed.statement.get();
+        if !self.verifies(voter, "althing/ballot/v1", raw, &signed.signature) {
             return Err(forged(format!(
                 "a ballot of {voter} counts that it did not sign"
             )));
@@ -161,7 +198,7 @@ impl Book {
         if seat.ballot.is_some() || !node.votes.insert(ballot.vote_id.clone()) {
             return Err(forged(format!("{voter} is counted twice")));
         }
-        if seat.byzantine || seat.barred || !node.active {
+        if seat.byzantine || seat.barred || node.status != Status::Active {
             return Err(forged(format!(
                 "a ballot of {voter} counts, which takes no part"
             )));
@@ -183,7 +220,8 @@ impl Book {
                     "the evidence against {node} is of other ballots"
                 )));
             }
-            if !self.is_signed(node, signed.statement.get(), &signed.signature) {
+            let raw = signed.statement.get();
+            if !self.was_signed(node, &found.proposal_id, raw, &signed.signature) {
                 return Err(accusation(format!(
                     "{node} is accused with what it did not sign"
                 )));
@@ -199,31 +237,17 @@ impl Book {
         if !self.evidence.insert(new) {
             return Err(accusation(format!("{node} is accused twice of the same")));
         }
-        let active = self.nodes.values().filter(|node| node.active).count();
-        let was_active = self.nodes.get(node).is_some_and(|node| node.active);
-        if found.suspended != (was_active && active > 1) {
-            return Err(accusation(format!(
-                "{node} is suspended, or not, against the rules"
-            )));
+        let ended = self.papers.get(&found.proposal_id);
+        let too_late = ended.is_some_and(|paper| {
+            let window = paper.evidence_seconds.saturating_mul(1_000_000);
+            let until = paper
+                .ended
+                .map(|(_, at)| at.as_micros().saturating_add(window));
+            until.is_some_and(|until| self.now.as_micros() >= until)
+        });
+        if too_late {
+            return Err(accusation(format!("{node} is accused too late")));
         }
-        if found.suspended {
-            self.epoch += 1;
-            if let Some(node) = self.nodes.get_mut(node) {
-                node.active = false;
-            }
-        }
-        let still_active = self.nodes.get(node).is_some_and(|node| node.active);
-        for (id, paper) in &mut self.papers {
-            let Some(seat) = paper.seats.get_mut(node) else {
-                continue;
-            };
-            if *id == found.proposal_id {
-                seat.byzantine = true;
-            } else if paper.stage == Stage::Voting && !still_active {
-                seat.byzantine = seat.byzantine || seat.ballot.is_some();
-                seat.barred = true;
-            }
-        }
-        Ok(())
+        self.convict(node, found.suspended, Some(&found.proposal_id))
     }
 }
