@@ -12,9 +12,10 @@ use super::event::{
     NodeAdded, NodeReinstated, PolicyUpdated, PredictionRecorded, ProposalCreated, Recorded,
     Timing, VoteCast,
 };
-use super::id::{NodeId, ProposalId};
+use super::id::{NodeId, ProposalId, Subject};
 use super::key::PublicKey;
 use super::kind::AuthorizationKind;
+use super::prediction::PredictionVerdict;
 use super::proposal_rules::rules_for;
 use super::state::authorization::{Grant, Revoked};
 use super::state::freeze::Freeze;
@@ -72,9 +73,25 @@ impl State {
             Event::KeyReplaced(replaced) => self.key_replaced(replaced, seq, at),
             Event::NodeReinstated(reinstated) => self.node_reinstated(reinstated, seq, at),
             Event::PolicyUpdated(updated) => self.policy_updated(updated, at),
-            Event::PredictionRecorded(recorded) => self.prediction_recorded(recorded),
+            Event::PredictionRecorded(PredictionRecorded {
+                prediction,
+                verdict,
+            }) => self.predictions.record(&prediction.model, verdict),
             Event::RecoveryRecorded(_) => self.recoveries = self.recoveries.saturating_add(1),
         }
+    }
+
+    /// Applies a prediction of which only this is known; the state keeps no more of it.
+    pub(crate) fn apply_prediction(
+        &mut self,
+        seq: u64,
+        at: Timestamp,
+        model: &Subject,
+        verdict: &PredictionVerdict,
+    ) {
+        self.entries = seq;
+        self.clock = at;
+        self.predictions.record(model, verdict);
     }
 
     /// Tells the state the hashes of entries that were applied before they were written.
@@ -361,10 +378,5 @@ impl State {
         self.policy = Arc::new(updated.policy.as_ref().clone());
         self.advance_epoch();
         self.end(updated.proposal_id, Status::Executed, at);
-    }
-
-    fn prediction_recorded(&mut self, recorded: &PredictionRecorded) {
-        let model = &recorded.prediction.model;
-        self.predictions.record(model, &recorded.verdict);
     }
 }
