@@ -351,7 +351,7 @@ def main():
         results["minutes"] = (time.monotonic() - start) / 60
         say(f"done after {results['minutes']:.1f} minutes")
     print("\n\n".join(report.tables(results).values()))
-    if not results["quick"]:
+    if not options.quick:
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
         report.write(results, ROOT / "docs")
 
