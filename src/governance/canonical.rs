@@ -6,7 +6,7 @@
 //! them rounds).
 
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::MAX_INTEGER;
 
@@ -85,7 +85,8 @@ pub fn check(text: &str, numbers: Numbers) -> Result<(), NotCanonical> {
 /// A message where the value has keys that are no strings, or a number that is not allowed.
 pub fn canonicalize<T: Serialize>(value: &T) -> Result<Box<RawValue>, String> {
     let text = serde_json_canonicalizer::to_string(value).map_err(|error| error.to_string())?;
-    checked(text, Numbers::Integers)
+    check(&text, Numbers::Integers).map_err(|error| error.to_string())?;
+    RawValue::from_string(text).map_err(|error| error.to_string())
 }
 
 /// Writes one of our own types, whose members already stand in order, raw bytes as they are.
@@ -93,13 +94,9 @@ pub fn canonicalize<T: Serialize>(value: &T) -> Result<Box<RawValue>, String> {
 /// # Errors
 /// A message where what was written is not canonical.
 pub fn write<T: Serialize>(value: &T, numbers: Numbers) -> Result<Box<RawValue>, String> {
-    let text = serde_json::to_string(value).map_err(|error| error.to_string())?;
-    checked(text, numbers)
-}
-
-fn checked(text: String, numbers: Numbers) -> Result<Box<RawValue>, String> {
-    check(&text, numbers).map_err(|error| error.to_string())?;
-    RawValue::from_string(text).map_err(|error| error.to_string())
+    let raw = to_raw_value(value).map_err(|error| error.to_string())?;
+    check(raw.get(), numbers).map_err(|error| error.to_string())?;
+    Ok(raw)
 }
 
 struct Scanner<'a> {

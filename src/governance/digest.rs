@@ -88,10 +88,8 @@ pub struct ParseDigestError;
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for byte in self.hex() {
-            fmt::Write::write_char(f, char::from(byte))?;
-        }
-        Ok(())
+        // In one piece: a digest is written several times for every line.
+        f.write_str(std::str::from_utf8(&self.hex()).map_err(|_| fmt::Error)?)
     }
 }
 

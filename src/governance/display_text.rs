@@ -53,9 +53,8 @@ const fn is_control(c: char) -> bool {
 }
 
 fn is_format(c: char) -> bool {
-    FORMAT_CHARACTERS
-        .iter()
-        .any(|(first, last)| (*first..=*last).contains(&c))
+    let mut ranges = FORMAT_CHARACTERS.iter();
+    !c.is_ascii() && ranges.any(|(first, last)| (*first..=*last).contains(&c))
 }
 
 #[cfg(test)]

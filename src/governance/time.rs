@@ -76,17 +76,28 @@ impl fmt::Display for Timestamp {
             .ok()
             .and_then(DateTime::from_timestamp_micros)
             .unwrap_or_default();
-        write!(
-            f,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
-            instant.year(),
-            instant.month(),
-            instant.day(),
-            instant.hour(),
-            instant.minute(),
-            instant.second(),
-            self.0 % 1_000_000,
-        )
+        // Digit by digit, because this runs once for every line that is written.
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        for (end, value) in [
+            (4, u64::try_from(instant.year()).unwrap_or_default()),
+            (7, instant.month().into()),
+            (10, instant.day().into()),
+            (13, instant.hour().into()),
+            (16, instant.minute().into()),
+            (19, instant.second().into()),
+            (26, self.0 % 1_000_000),
+        ] {
+            put_digits(&mut text[..end], value);
+        }
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+    }
+}
+
+/// Writes a number at the end of zeros.
+fn put_digits(text: &mut [u8], mut value: u64) {
+    for digit in text.iter_mut().rev().take_while(|it| it.is_ascii_digit()) {
+        *digit = b'0' + u8::try_from(value % 10).unwrap_or_default();
+        value /= 10;
     }
 }
 

@@ -57,14 +57,14 @@ impl Decided {
         Ok(())
     }
 
-    /// What became of each command, once `recorded` is acknowledged.
-    fn answers(mut self, recorded: &[Recorded]) -> Vec<Answer> {
-        let ranges = std::mem::take(&mut self.ranges);
+    /// What became of each command, once `recorded` is acknowledged: all of it in order.
+    fn answers(mut self, recorded: Vec<Recorded>) -> Vec<Answer> {
+        let mut recorded = recorded.into_iter();
         let answer = |(index, range): (usize, Range<usize>)| match self.errors.remove(&index) {
             Some(error) => Err(error),
-            None => Ok(recorded.get(range).unwrap_or_default().to_vec()),
+            None => Ok(recorded.by_ref().take(range.len()).collect()),
         };
-        ranges.into_iter().enumerate().map(answer).collect()
+        self.ranges.into_iter().enumerate().map(answer).collect()
     }
 }
 
@@ -101,9 +101,9 @@ impl<L: Ledger> Node<L> {
             return Err(NodeError::OutOfStep);
         }
         let recoveries = self.ledger.unrecorded_recoveries()?;
-        let (decided, batch) = self.decide_writable(requests, stops, &recoveries)?;
+        let (mut decided, batch) = self.decide_writable(requests, stops, &recoveries)?;
         let Some(batch) = batch else {
-            return Ok(decided.answers(&[]));
+            return Ok(decided.answers(Vec::new()));
         };
         let head = *batch.previous();
         if let Err(error) = self.ledger.append(&head, &batch) {
@@ -114,12 +114,12 @@ impl<L: Ledger> Node<L> {
         let recorded: Vec<Recorded> = batch
             .entries()
             .iter()
-            .zip(&decided.events)
-            .map(|(place, (at, event))| Recorded {
+            .zip(std::mem::take(&mut decided.events))
+            .map(|(place, (timestamp, event))| Recorded {
                 seq: place.seq,
-                timestamp: *at,
+                timestamp,
                 hash: place.hash,
-                event: event.clone(),
+                event,
             })
             .collect();
         for entry in &recorded {
@@ -130,7 +130,7 @@ impl<L: Ledger> Node<L> {
             // One that can't be marked is recorded once more, which does no harm.
             let _ = self.ledger.mark_recorded(recovery);
         }
-        Ok(decided.answers(&recorded))
+        Ok(decided.answers(recorded))
     }
 
     /// Decides until all that is decided can be written. What can't be written is found only when
@@ -193,16 +193,20 @@ impl<L: Ledger> Node<L> {
         Ok(())
     }
 
+    pub(super) fn time_of(&self, when: When) -> Result<Timestamp, NodeError> {
+        match when {
+            When::At(at) => Ok(at),
+            When::Clock(now) => self.timestamp(now),
+        }
+    }
+
     /// Decides one command; where it is refused, the state is as before.
-    fn decide_at(
+    pub(super) fn decide_at(
         &mut self,
         command: &Command,
         when: When,
     ) -> Result<(Timestamp, Vec<Event>), NodeError> {
-        let at = match when {
-            When::At(at) => at,
-            When::Clock(now) => self.timestamp(now)?,
-        };
+        let at = self.time_of(when)?;
         let verifier = self.verifier.as_ref();
         let context = Context { at, verifier };
         Ok((at, decide_in_place(&mut self.state, command, &context)?))

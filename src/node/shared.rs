@@ -1,8 +1,9 @@
 //! One node for many threads, and one ledger for many processes.
 //!
 //! A durable write costs a sync, whatever its size. So callers put their commands into a queue; one
-//! of them leads: it takes all that wait, has them decided in order and written as one batch, and
-//! hands out the answers. Who came meanwhile waits for the next batch.
+//! of them leads: it takes all that wait, has them decided in order and written as one batch, hands
+//! out the answers, and hands the lead to the first of those who came meanwhile. Each caller is woken
+//! alone: with its answer, or to lead.
 
 #![allow(
     clippy::disallowed_types,
@@ -10,8 +11,9 @@
     reason = "threads wait for each other here"
 )]
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
 
 use super::{Node, NodeError, Request, When};
 use crate::governance::command::Command;
@@ -28,24 +30,61 @@ pub struct SharedNode<L>(Arc<Shared<L>>);
 
 struct Shared<L> {
     queue: Mutex<Queue>,
-    /// Tells those who wait that there are answers, or that somebody else may lead.
-    changed: Condvar,
     node: Mutex<Node<L>>,
     /// How long to wait for other processes, where the ledger is written in turn with them.
     turns: Option<Wait>,
 }
 
+/// Nobody waits unless somebody leads.
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Ticket>,
-    answers: BTreeMap<u64, Answer>,
-    next: u64,
     is_led: bool,
 }
 
 struct Ticket {
-    number: u64,
     request: Request,
+    caller: Arc<Caller>,
+}
+
+/// A thread that waits to be told something.
+struct Caller {
+    told: Mutex<Option<Told>>,
+    thread: Thread,
+}
+
+enum Told {
+    Answer(Answer),
+    /// The one who led is done with writing, and this one's command is the first that waits.
+    Lead,
+}
+
+impl Caller {
+    fn of_this_thread() -> Arc<Self> {
+        Arc::new(Self {
+            told: Mutex::default(),
+            thread: thread::current(),
+        })
+    }
+
+    fn tell(&self, told: Told) {
+        *self.told() = Some(told);
+        self.thread.unpark();
+    }
+
+    fn wait(&self) -> Told {
+        loop {
+            if let Some(told) = self.told().take() {
+                return told;
+            }
+            thread::park();
+        }
+    }
+
+    fn told(&self) -> MutexGuard<'_, Option<Told>> {
+        // Nothing that can panic happens under this lock.
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 type Answer = Result<Vec<Recorded>, SubmitError>;
@@ -117,7 +156,6 @@ impl<L: Ledger> SharedNode<L> {
     fn with(node: Node<L>, turns: Option<Wait>) -> Self {
         Self(Arc::new(Shared {
             queue: Mutex::default(),
-            changed: Condvar::new(),
             node: Mutex::new(node),
             turns,
         }))
@@ -131,25 +169,30 @@ impl<L: Ledger> SharedNode<L> {
     /// [`SubmitError`]. A command that is refused does not affect others; a write that fails fails
     /// for all that shared it, and what is acknowledged is restored before anything else is taken.
     pub fn submit(&self, command: Command, now: Timestamp) -> Result<Vec<Recorded>, SubmitError> {
-        let at = When::Clock(now);
-        let mut queue = self.queue();
-        let number = queue.next;
-        queue.next += 1;
-        queue.waiting.push_back(Ticket {
-            number,
-            request: Request { command, at },
-        });
-        loop {
-            if let Some(answer) = queue.answers.remove(&number) {
-                return answer;
-            }
-            queue = if queue.is_led {
-                let woken = self.0.changed.wait(queue);
-                woken.unwrap_or_else(PoisonError::into_inner)
-            } else {
-                self.lead(queue)
-            };
+        let caller = Caller::of_this_thread();
+        let ticket = Ticket {
+            request: Request {
+                command,
+                at: When::Clock(now),
+            },
+            caller: Arc::clone(&caller),
+        };
+        if self.enqueue(ticket) {
+            self.lead();
         }
+        loop {
+            match caller.wait() {
+                Told::Answer(answer) => return answer,
+                Told::Lead => self.lead(),
+            }
+        }
+    }
+
+    /// Whether the caller has to lead.
+    fn enqueue(&self, ticket: Ticket) -> bool {
+        let mut queue = self.0.queue();
+        queue.waiting.push_back(ticket);
+        !std::mem::replace(&mut queue.is_led, true)
     }
 
     /// Looks at the node, as of its last write. Writes wait meanwhile.
@@ -161,40 +204,60 @@ impl<L: Ledger> SharedNode<L> {
         Ok(see(&node))
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        // Nothing that can panic happens to the queue under its lock.
-        (self.0.queue.lock()).unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Writes for all that wait.
-    fn lead<'a>(&'a self, mut queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
-        queue.is_led = true;
-        let size = queue.waiting.len().min(MAX_GROUP);
-        let group: Vec<Ticket> = queue.waiting.drain(..size).collect();
-        drop(queue);
+    fn lead(&self) {
         let mut leader = Leader {
             shared: &self.0,
-            group,
+            requests: Vec::new(),
+            callers: VecDeque::new(),
             answers: Vec::new(),
         };
-        leader.answers = self.write(&leader.group);
-        drop(leader);
-        self.queue()
+        let mut queue = self.0.queue();
+        let size = queue.waiting.len().min(MAX_GROUP);
+        for ticket in queue.waiting.drain(..size) {
+            leader.requests.push(ticket.request);
+            leader.callers.push_back(ticket.caller);
+        }
+        drop(queue);
+        leader.answers = self.write(&leader.requests);
     }
 
     /// The answers to the first commands of a group; all of them where it fails.
-    fn write(&self, group: &[Ticket]) -> Vec<Answer> {
-        let requests: Vec<Request> = group.iter().map(|it| it.request.clone()).collect();
-        let for_all = |error: SubmitError| group.iter().map(|_| Err(error.clone())).collect();
+    fn write(&self, requests: &[Request]) -> Vec<Answer> {
+        let for_all = |error: SubmitError| requests.iter().map(|_| Err(error.clone())).collect();
         let Ok(mut node) = self.0.node.lock() else {
             return for_all(SubmitError::Abandoned);
         };
-        match write_group(&mut node, &requests, self.0.turns) {
+        match write_group(&mut node, requests, self.0.turns) {
             Ok(answers) => answers
                 .into_iter()
                 .map(|answer| answer.map_err(SubmitError::from))
                 .collect(),
             Err(error) => for_all(SubmitError::Failed(Arc::new(error))),
+        }
+    }
+}
+
+impl<L> Shared<L> {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        // Nothing that can panic happens to the queue under its lock.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts what was not looked at back to where it was. Returns how many wait then.
+    fn put_back(&self, left: impl DoubleEndedIterator<Item = Ticket>) -> usize {
+        let mut queue = self.queue();
+        for ticket in left.rev() {
+            queue.waiting.push_front(ticket);
+        }
+        queue.waiting.len()
+    }
+
+    fn hand_on_the_lead(&self) {
+        let mut queue = self.queue();
+        match queue.waiting.front() {
+            Some(next) => next.caller.tell(Told::Lead),
+            None => queue.is_led = false,
         }
     }
 }
@@ -218,33 +281,39 @@ fn write_group<L: Ledger>(
     outcome
 }
 
-/// Hands out answers and the lead when it ends, however it ends.
+/// Hands out the lead and the answers when it ends, however it ends.
 struct Leader<'a, L> {
     shared: &'a Shared<L>,
-    group: Vec<Ticket>,
+    requests: Vec<Request>,
+    callers: VecDeque<Arc<Caller>>,
     /// To the first of the group; the others wait on, unless this one panics.
     answers: Vec<Answer>,
 }
 
 impl<L> Drop for Leader<'_, L> {
     fn drop(&mut self) {
-        let mut queue = (self.shared.queue.lock()).unwrap_or_else(PoisonError::into_inner);
-        let mut group = std::mem::take(&mut self.group).into_iter();
-        let answers = std::mem::take(&mut self.answers);
-        let is_abandoned = answers.is_empty();
-        for (ticket, answer) in group.by_ref().take(answers.len()).zip(answers) {
-            queue.answers.insert(ticket.number, answer);
+        let mut answers = std::mem::take(&mut self.answers);
+        if answers.is_empty() {
+            let abandoned = || Err(SubmitError::Abandoned);
+            answers.resize_with(self.callers.len(), abandoned);
         }
-        for ticket in group.rev() {
-            if is_abandoned {
-                let answer = Err(SubmitError::Abandoned);
-                queue.answers.insert(ticket.number, answer);
-            } else {
-                queue.waiting.push_front(ticket);
-            }
+        let waiting_on = self
+            .callers
+            .split_off(answers.len().min(self.callers.len()));
+        let requests = self.requests.drain(self.callers.len()..);
+        let left = requests.zip(waiting_on);
+        let left = left.map(|(request, caller)| Ticket { request, caller });
+        // Who gets an answer may come back at once, and a sync costs as much for one as for many: where
+        // few wait, the next write waits for the answers to go out.
+        let is_worth_a_write = 2 * self.shared.put_back(left) >= answers.len();
+        if is_worth_a_write {
+            self.shared.hand_on_the_lead();
         }
-        queue.is_led = false;
-        drop(queue);
-        self.shared.changed.notify_all();
+        for (caller, answer) in self.callers.drain(..).zip(answers) {
+            caller.tell(Told::Answer(answer));
+        }
+        if !is_worth_a_write {
+            self.shared.hand_on_the_lead();
+        }
     }
 }

@@ -10,6 +10,7 @@
 mod adversarial;
 mod architecture;
 mod blast_radius;
+mod bulk;
 mod bytes;
 mod checkpoint;
 #[cfg(feature = "cli")]

@@ -16,6 +16,7 @@ use super::consequence::next_consequence;
 use super::digest::Digest;
 use super::event::Event;
 use super::key::SignatureVerifier;
+use super::prediction::{Prediction, PredictionVerdict};
 use super::rejection::Rejection;
 use super::state::State;
 use super::time::Timestamp;
@@ -67,6 +68,25 @@ pub fn decide_in_place(
     Ok(cause.map_or_else(Vec::new, |cause| follow_up(state, cause, context.at)))
 }
 
+/// As [`decide_in_place`] for a prediction, and returns what the rules add to it. No event is made, and
+/// nothing ever follows from one.
+///
+/// Nothing is looked at but model and context: that a prediction can be written is its caller's to know.
+///
+/// # Errors
+/// As [`decide`]; the state is untouched then.
+pub(crate) fn record_in_place(
+    state: &mut State,
+    prediction: &Prediction,
+    at: Timestamp,
+) -> Result<PredictionVerdict, Rejection> {
+    require_no_earlier_than_the_head(state, at)?;
+    let Prediction { model, context, .. } = prediction;
+    let verdict = predict::verdict(state, model, context, at)?;
+    state.apply_prediction(state.entries + 1, at, model, &verdict);
+    Ok(verdict)
+}
+
 /// Applies a cause and everything that follows from it, and returns all of it.
 fn follow_up(state: &mut State, cause: Event, at: Timestamp) -> Vec<Event> {
     let consequential = may_have_consequences(&cause);
@@ -88,12 +108,7 @@ pub fn admit(
     command: &Command,
     context: &Context<'_>,
 ) -> Result<Option<Event>, Rejection> {
-    if context.at < state.clock {
-        return Err(Rejection::ClockBehindHead {
-            head: state.clock,
-            found: context.at,
-        });
-    }
+    require_no_earlier_than_the_head(state, context.at)?;
     match command {
         Command::Propose(proposal) => propose::propose(state, proposal, context).map(Some),
         Command::Vote(ballot) => vote::vote(state, ballot, context),
@@ -113,6 +128,16 @@ pub fn admit(
         }
         Command::RecordRecovery(recovery) => Ok(Some(Event::RecoveryRecorded(recovery.clone()))),
     }
+}
+
+fn require_no_earlier_than_the_head(state: &State, at: Timestamp) -> Result<(), Rejection> {
+    if at < state.clock {
+        return Err(Rejection::ClockBehindHead {
+            head: state.clock,
+            found: at,
+        });
+    }
+    Ok(())
 }
 
 /// Whether anything can follow from `cause`. These five change no count, no membership and no

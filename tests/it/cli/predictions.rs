@@ -151,6 +151,8 @@ fn a_bad_line_is_named_and_everything_before_it_recorded() {
         assert_eq!(answer["line"], before + 2, "{bad}");
         assert_eq!(answer["recorded"], before, "{bad}");
         assert_eq!(answer["last_entry"], before + 5, "{bad}");
+        let told = format!("the {before} predictions before it were recorded, and nothing else");
+        assert!(answer.to_string().contains(&told), "{answer}");
         let error = answer["error"].to_string();
         assert!(error.contains(&format!("line {}:", before + 2)), "{error}");
         assert!(error.contains(problem), "{bad}: {error}");
@@ -294,6 +296,12 @@ fn what_the_rules_refuse_is_named_by_its_line() {
     let lines = format!("\n{line}\n{line}\n");
     let ran = world.run_with("predict record --now 2020-01-01T00:00:00Z --json", lines);
     let answer = ran.fails(2, "clock.behind-head");
+    assert!(
+        answer
+            .to_string()
+            .contains("nothing of the input was recorded"),
+        "{answer}"
+    );
     // The first line is blank.
     assert_eq!(answer["line"], 2, "{answer}");
     assert_eq!(answer["recorded"], 0);
