@@ -594,3 +594,33 @@ fn a_request_has_the_form_of_add_checkpoint() {
         assert_eq!(error.code(), "checkpoint.malformed");
     }
 }
+
+#[test]
+fn an_error_names_the_line_of_a_request() {
+    let text = Checkpoint::unsigned(head(20_852_163)).unwrap().to_string();
+    let hash = BASE64.encode([1; 32]);
+    let most = ConsistencyProof::MAX_PATH;
+    for (hashes, line, expected) in [
+        (vec!["x"], 2, "a hash of 32 bytes in base64"),
+        (vec![&hash, "x", &hash], 3, "a hash of 32 bytes in base64"),
+        (
+            vec![&hash; most],
+            1,
+            "sizes and a number of hashes that belong together",
+        ),
+        (
+            vec![&hash; most + 1],
+            most + 2,
+            "a blank line: no proof is longer",
+        ),
+        (
+            vec![&hash; most + 2],
+            most + 2,
+            "a blank line: no proof is longer",
+        ),
+    ] {
+        let request = format!("old 20852014\n{}\n\n{text}", hashes.join("\n"));
+        let error = SigningRequest::parse(request.as_bytes()).unwrap_err();
+        assert_eq!(error, CheckpointError::Line { line, expected });
+    }
+}
