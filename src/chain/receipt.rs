@@ -170,3 +170,55 @@ fn check_limits(entries: &[ReceiptEntry], live: Option<&LivePath>) -> Result<(),
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_is_as_large_as_it_says() {
+        const ENTRIES: &str = "at most 100,000 entries";
+        const LINE: &str = "lines of at most 1 MiB";
+        const PATH: &str = "at most 53 hashes a path";
+        // Entries, the bytes of the last one's line, the hashes of its path and of the grant's.
+        for (entries, line, hashes, live, expected) in [
+            (1, 0, 0, 0, None),
+            (MAX_ENTRIES, MAX_LINE_BYTES, MAX_PATH, MAX_PATH, None),
+            (MAX_ENTRIES + 1, 0, 0, 0, Some(ENTRIES)),
+            (MAX_ENTRIES + 2, 0, 0, 0, Some(ENTRIES)),
+            (2, MAX_LINE_BYTES + 1, 0, 0, Some(LINE)),
+            (2, MAX_LINE_BYTES + 2, 0, 0, Some(LINE)),
+            (2, 0, MAX_PATH + 1, 0, Some(PATH)),
+            (2, 0, MAX_PATH + 2, 0, Some(PATH)),
+            (2, 0, 0, MAX_PATH + 1, Some(PATH)),
+            (2, 0, 0, MAX_PATH + 2, Some(PATH)),
+        ] {
+            let entry = |bytes, hashes| ReceiptEntry {
+                line: "x".repeat(bytes),
+                path: vec![Digest::ZERO; hashes],
+            };
+            let mut all = vec![entry(0, 0); entries - 1];
+            all.push(entry(line, hashes));
+            let live = LivePath {
+                index: 0,
+                path: vec![Digest::ZERO; live],
+            };
+            let expected = match expected {
+                None => Ok(()),
+                Some(expected) => Err(MalformedReceipt::TooLarge { expected }),
+            };
+            assert_eq!(check_limits(&all, Some(&live)), expected, "{expected:?}");
+        }
+    }
+
+    #[test]
+    fn a_receipt_that_is_too_long_is_not_looked_at() {
+        let mut bytes = vec![b'x'; MAX_RECEIPT_BYTES];
+        for too_long in [false, true, true] {
+            let error = Receipt::parse(&bytes).err();
+            let found = matches!(error, Some(MalformedReceipt::TooLarge { .. }));
+            assert_eq!(found, too_long, "{}", bytes.len());
+            bytes.push(b'x');
+        }
+    }
+}

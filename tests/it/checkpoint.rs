@@ -1,8 +1,10 @@
 //! Checkpoints: their bytes, who stands behind them, and what is refused.
 
 use althing::chain::checkpoint::{Checkpoint, CheckpointError};
-use althing::chain::merkle::{ConsistencyProof, ProofError, TreeRoot};
-use althing::chain::note::{MAX_SIGNATURES, MAX_TEXT_BYTES, NoteError, NoteSignature, SignedNote};
+use althing::chain::merkle::{ConsistencyProof, MAX_SIZE, ProofError, TreeRoot};
+use althing::chain::note::{
+    MAX_SIGNATURE_BYTES, MAX_SIGNATURES, MAX_TEXT_BYTES, NoteError, NoteSignature, SignedNote,
+};
 use althing::chain::signing_request::SigningRequest;
 use althing::governance::command::Command;
 use althing::governance::digest::Digest;
@@ -127,6 +129,60 @@ fn only_the_one_form_of_a_note_is_read() {
     );
     for text in ["", "a", "\n", "a\n\n", "a\rb\n"] {
         assert!(SignedNote::new(text).is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn a_checkpoint_is_of_one_entry_to_as_many_as_json_carries() {
+    for (size, is_one) in [
+        (0, false),
+        (1, true),
+        (MAX_SIZE, true),
+        (MAX_SIZE + 1, false),
+        (u64::MAX, false),
+    ] {
+        let unsigned = Checkpoint::unsigned(head(size));
+        assert_eq!(unsigned.is_ok(), is_one, "{size}");
+        let text = Checkpoint::unsigned(head(7)).unwrap().to_string();
+        let text = text.replacen("\n7\n", &format!("\n{size}\n"), 1);
+        assert_eq!(Checkpoint::parse(text.as_bytes()).is_ok(), is_one, "{size}");
+    }
+}
+
+#[test]
+fn an_error_names_the_signature_line() {
+    let (one, two) = ("— k AAAAAAA=\n", "— l AAAAAAA=\n");
+    for (lines, expected) in [
+        ([one, "x\n", two], "signature line 2: expected an em dash"),
+        ([one, two, "x\n"], "signature line 3: expected an em dash"),
+        ([one, one, two], "signature line 2: the key k has signed"),
+        ([one, two, one], "signature line 3: the key k has signed"),
+    ] {
+        let note = format!("a\n\n{}", lines.concat());
+        let error = SignedNote::parse(note.as_bytes()).expect_err(&note);
+        assert!(error.to_string().starts_with(expected), "{note:?}: {error}");
+    }
+}
+
+#[test]
+fn long_signatures_are_refused_before_they_are_decoded() {
+    let (exact, early) = ("a signature of 1 to 16384", "a signature of at most 16384");
+    for (bytes, expected) in [
+        (MAX_SIGNATURE_BYTES, None),
+        (MAX_SIGNATURE_BYTES + 1, Some(exact)),
+        (MAX_SIGNATURE_BYTES + 4, Some(exact)),
+        (MAX_SIGNATURE_BYTES + 5, Some(early)),
+        (MAX_SIGNATURE_BYTES * 2, Some(early)),
+    ] {
+        let line = BASE64.encode(vec![0; 4 + bytes]);
+        let read = SignedNote::parse(format!("a\n\n— k {line}\n").as_bytes());
+        let error = read.err().map(|error| error.to_string());
+        let fits = match (&error, expected) {
+            (None, None) => true,
+            (Some(error), Some(expected)) => error.contains(expected),
+            _ => false,
+        };
+        assert!(fits, "{bytes}: {error:?}");
     }
 }
 
@@ -445,6 +501,18 @@ fn lines_of_keys_that_no_active_node_has_count_for_nothing() {
     let rotation = assembly.sign(1, rotation);
     assembly.accept(&Command::RotateKey(rotation));
     assert_eq!(weights(&assembly, &checkpoint), (1, 2, 3, false));
+    // The line under a node's former key stands above the one under its present key.
+    let (mut both, node) = (signed_by(&assembly, &[0, 1]), assembly.id(1));
+    let present = assembly.signer_of(node);
+    let cosignature = Cosignature {
+        signer: node,
+        posix_seconds: 2,
+        signature: present.sign_message(&both.head().message(node, 2)),
+    };
+    both.sign(&cosignature, present.key()).unwrap();
+    assert_eq!(weights(&assembly, &both), (2, 2, 1, true));
+    let found = both.cosignature_of(node, present.key());
+    assert_eq!(found, Some(cosignature));
 }
 
 #[test]
@@ -524,5 +592,35 @@ fn a_request_has_the_form_of_add_checkpoint() {
         assert_ne!(bad, body);
         let error = SigningRequest::parse(bad.as_bytes()).expect_err(&bad);
         assert_eq!(error.code(), "checkpoint.malformed");
+    }
+}
+
+#[test]
+fn an_error_names_the_line_of_a_request() {
+    let text = Checkpoint::unsigned(head(20_852_163)).unwrap().to_string();
+    let hash = BASE64.encode([1; 32]);
+    let most = ConsistencyProof::MAX_PATH;
+    for (hashes, line, expected) in [
+        (vec!["x"], 2, "a hash of 32 bytes in base64"),
+        (vec![&hash, "x", &hash], 3, "a hash of 32 bytes in base64"),
+        (
+            vec![&hash; most],
+            1,
+            "sizes and a number of hashes that belong together",
+        ),
+        (
+            vec![&hash; most + 1],
+            most + 2,
+            "a blank line: no proof is longer",
+        ),
+        (
+            vec![&hash; most + 2],
+            most + 2,
+            "a blank line: no proof is longer",
+        ),
+    ] {
+        let request = format!("old 20852014\n{}\n\n{text}", hashes.join("\n"));
+        let error = SigningRequest::parse(request.as_bytes()).unwrap_err();
+        assert_eq!(error, CheckpointError::Line { line, expected });
     }
 }

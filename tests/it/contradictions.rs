@@ -127,6 +127,14 @@ fn evidence_stands_by_itself_and_every_part_of_it_counts() {
         change(&mut changed);
         assert!(!holds(&changed), "{number}");
     }
+    // Two roots of one size speak for themselves: with a divergence there would be two forms.
+    let mut equal = fork(&assembly, 3, 9, 9);
+    assert!(holds(&equal));
+    equal.divergence = Some(Divergence {
+        path: Vec::new(),
+        root: equal.second.root,
+    });
+    assert!(!holds(&equal));
     let mut other = heads.clone();
     other.node = assembly.id(2);
     assert!(!holds(&other));

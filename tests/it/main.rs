@@ -48,6 +48,7 @@ mod scenario;
 #[cfg(feature = "simulation")]
 mod simulation;
 mod snapshot_files;
+mod snapshot_records;
 mod snapshots;
 mod specification;
 mod tally;

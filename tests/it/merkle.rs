@@ -106,12 +106,14 @@ fn every_proof_of_small_trees_is_the_one_of_the_rfc_and_verifies() {
             let proof = inclusion(index, size);
             let expected = rfc6962::path(index as usize, &all);
             assert_eq!(proof.path(), expected, "{index} of {size}");
+            assert_eq!((proof.index(), proof.size()), (index, size));
             assert!(proof.proves(&leaf(index), &whole), "{index} of {size}");
         }
         for from in 1..=size {
             let proof = consistency(from, size);
             let expected = rfc6962::subproof(from as usize, &all, true);
             assert_eq!(proof.path(), expected, "{from} to {size}");
+            assert_eq!((proof.from(), proof.to()), (from, size));
             assert!(proof.proves(&tree(from), &whole), "{from} to {size}");
         }
     }

@@ -5,12 +5,14 @@ use std::io::Read;
 use althing::chain::line::Line;
 use althing::chain::lines::LineReader;
 use althing::chain::place::Place;
+use althing::governance::MAX_INTEGER;
 use althing::governance::digest::Digest;
 use althing::governance::state::State;
 use althing::replay::snapshot::{Header, Snapshot, write};
 use althing::replay::{Replay, Replayed};
 use althing::testing::{Assembly, StandInVerifier, actions, strategies};
 use proptest::prelude::*;
+use serde_json::Value;
 
 /// The snapshot of what was replayed up to a line that ends `end` bytes into one segment.
 fn snapshot_of(replayed: &Replayed, end: usize, line: usize) -> Vec<u8> {
@@ -116,6 +118,40 @@ fn a_ballot_goes_without_its_signature_only_when_no_evidence_is_taken() {
             .is_err_and(|it| it.contains("a ballot without its signature")),
         "{refused:?}"
     );
+}
+
+#[test]
+fn the_last_line_of_a_snapshot_stands_somewhere() {
+    let assembly = Assembly::of(&[1]);
+    let (end, line) = *cuts(assembly.bytes()).last().expect("the founding");
+    let bytes = snapshot_of(&replay(assembly.bytes(), 4096), end, line);
+    let first = bytes.split(|byte| *byte == b'\n').next().expect("a header");
+    let header: Value = serde_json::from_slice(first).expect("JSON");
+    let (seq, end) = (header["seq"].as_u64().expect("a number"), end as u64);
+    for (change, is_one) in [
+        (&[("segment", 1)][..], true),
+        (&[("segment", seq)], true),
+        (&[("segment", seq + 1)], false),
+        (&[("segment", 0)], false),
+        (&[("line", 1)], true),
+        (&[("line", end)], true),
+        (&[("line", end + 1)], false),
+        (&[("line", 0)], false),
+        (&[("segment", 0), ("line", 0)], false),
+        (&[("before", MAX_INTEGER)], true),
+        (&[("before", MAX_INTEGER + 1)], false),
+        (&[("end", MAX_INTEGER)], true),
+        (&[("end", MAX_INTEGER + 1)], false),
+    ] {
+        let mut header = header.clone();
+        for (name, number) in change {
+            header["place"][name] = (*number).into();
+        }
+        let code = Header::parse(header.to_string().as_bytes()).err();
+        let code = code.map(|error| error.code());
+        let expected = (!is_one).then_some("snapshot.header");
+        assert_eq!(code, expected, "{change:?}");
+    }
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! Proofs for many leaves of one tree.
 
-use super::{InclusionProof, LeafHash, MAX_SIZE, ProofError, TreeRoot, node_hash};
+use super::{InclusionProof, LeafHash, ProofError, TreeRoot, node_hash};
 use crate::governance::digest::Digest;
 
 /// A whole tree in memory, two hashes a leaf, to prove many leaves without reading them all again
@@ -50,9 +50,6 @@ impl WholeTree {
     /// [`ProofError`] where the tree has no such leaf.
     pub fn prove(&self, index: u64) -> Result<InclusionProof, ProofError> {
         let size = self.size();
-        if size > MAX_SIZE {
-            return Err(ProofError::Size { found: size });
-        }
         let out_of_range = ProofError::Index { size, found: index };
         let mut at = usize::try_from(index).map_err(|_| out_of_range)?;
         let mut path = Vec::new();

@@ -433,7 +433,7 @@ fn a_signed_checkpoint_makes_no_forgery_legal() {
     let same = conspiracy(&assembly, &receipt, &book.write());
     assert_eq!(same, receipt);
     type Forge = fn(&mut Book);
-    let forgeries: [(&str, Forge, &str); 6] = [
+    let forgeries: [(&str, Forge, &str); 7] = [
         (
             "a ballot turned around",
             |book| {
@@ -495,6 +495,17 @@ fn a_signed_checkpoint_makes_no_forgery_legal() {
                 });
             },
             "receipt.registry-unproven",
+        ),
+        (
+            "a record of the state behind something else in its batch",
+            |book| {
+                let seq = book.seq("checkpoint_recorded", 0);
+                let recorded = book.event(seq).clone();
+                let (batch, _) = book.place(seq);
+                book.0.remove(batch);
+                book.append_to(book.last(), recorded);
+            },
+            "checkpoint.place",
         ),
         (
             "no live grant",

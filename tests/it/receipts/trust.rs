@@ -3,7 +3,7 @@
 use althing::chain::checkpoint::Checkpoint;
 use althing::chain::receipt::Receipt;
 use althing::governance::ballot::Decision::Approve;
-
+use althing::governance::command::Command;
 use althing::governance::digest::Digest;
 use althing::governance::id::{GrantId, NodeId};
 use althing::governance::key::Algorithm;
@@ -11,7 +11,7 @@ use althing::governance::policy::Policy;
 use althing::governance::proposal::{Action, FreezeTarget};
 use althing::governance::state::authorization::GrantStatus;
 use althing::governance::time::Seconds;
-use althing::governance::tree_head::Origin;
+use althing::governance::tree_head::{Cosignature, Origin};
 use althing::governance::weight::Weight;
 use althing::identity::MlDsaVerifier;
 use althing::replay::Unchecked;
@@ -172,6 +172,60 @@ fn pinned_keys_need_two_thirds_of_both_weights() {
     let policy = TrustPolicy::new(elsewhere, nodes).unwrap();
     let found = basis(&receipt, &Trust::Policy(policy));
     assert_eq!(found, Err("receipt.other-ledger"));
+}
+
+#[test]
+fn two_thirds_of_the_pinned_weight_are_too_few() {
+    let (assembly, receipt) = eventful_receipt();
+    // 0, 1 and 2 have signed, which is enough of the group. 4 has not.
+    for (unsigned, believed) in [(1, true), (2, false), (3, false)] {
+        let nodes = pinned(&assembly, &[(0, 1), (1, 1), (2, 2), (4, unsigned)]);
+        let policy = TrustPolicy::new(ledger(&assembly), nodes).unwrap();
+        let found = basis(&receipt, &Trust::Policy(policy));
+        assert_eq!(found.is_ok(), believed, "{unsigned}: {found:?}");
+    }
+}
+
+#[test]
+fn a_pinned_key_counts_for_no_more_than_its_node_does_in_the_group() {
+    let mut assembly = Assembly::of(&[3, 1, 1, 1]);
+    let grant = assembly.pass(0..3, actions::authorize_model("triage"));
+    let pins = pinned(&assembly, &[(0, 1), (1, 1), (2, 1), (3, 1)]);
+    let verdict = |assembly: &Assembly, nodes: &[usize]| {
+        let head = head(assembly);
+        let mut checkpoint = Checkpoint::unsigned(head).unwrap();
+        for node in nodes {
+            // With the key that is pinned, whatever the node has now.
+            let signer = assembly.signer(*node);
+            let cosignature = Cosignature {
+                signer: signer.node(),
+                posix_seconds: 7,
+                signature: signer.sign_message(&head.message(signer.node(), 7)),
+            };
+            checkpoint.sign(&cosignature, signer.key()).unwrap();
+        }
+        let receipt = select(assembly, grant, checkpoint);
+        let pins = nodes.iter().map(|node| pins[*node].clone()).collect();
+        let policy = TrustPolicy::new(ledger(assembly), pins).unwrap();
+        basis(&receipt, &Trust::Policy(policy)).map(drop)
+    };
+    let few = Err("receipt.too-few-signatures");
+    // Five of six, four of six, three of six.
+    assert_eq!(verdict(&assembly, &[0, 1, 2]), Ok(()));
+    assert_eq!(verdict(&assembly, &[0, 1]), few);
+    assert_eq!(verdict(&assembly, &[1, 2, 3]), few);
+    // A key that its node has no longer counts for nothing.
+    let (_, new_key) = assembly.new_key(assembly.id(0));
+    let rotation = assembly.sign(0, assembly.rotation(new_key));
+    assembly.accept(&Command::RotateKey(rotation));
+    assert_eq!(verdict(&assembly, &[0, 1, 2]), few);
+    // The key of a suspended node counts for nothing: three of the other five are left.
+    let mut assembly = Assembly::of(&[3, 1, 1, 1]);
+    assembly.pass(0..3, actions::authorize_model("triage"));
+    let open = assembly.propose(1, actions::authorize_model("open"));
+    assembly.accuse(1, open);
+    assert_eq!(verdict(&assembly, &[0, 1]), few);
+    assert_eq!(verdict(&assembly, &[0, 2]), Ok(()));
 }
 
 #[test]
