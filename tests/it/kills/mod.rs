@@ -344,7 +344,7 @@ impl Observer<'_> {
         let members = state.proposals().iter().flat_map(|it| it.electorate());
         let ballots = members.filter_map(|(_, member)| member.ballot());
         let ballots: BTreeSet<String> = ballots
-            .map(|it| it.signed.content().vote_id.to_string())
+            .map(|it| it.content().vote_id.to_string())
             .collect();
         for (seq, described) in self.acknowledged.lock().unwrap().iter() {
             let mut words = described.split(' ').skip(1);
