@@ -188,7 +188,7 @@ fn a_snapshot_hides_nothing_from_who_has_seen_more() {
     world.run("snapshot create").ok();
     let begun = world.bytes();
     let propose = format!("propose authorize-model {TRIAGE} --title Test --as ada");
-    let other = format!("propose authorize-agent did:example:a --title Test --as bea --state");
+    let other = "propose authorize-agent did:example:a --title Test --as bea --state";
     world.pass(&format!("authorize-model {TRIAGE}"), FOUNDED);
     let seen = world.bytes();
     world

@@ -90,14 +90,17 @@ impl Note {
         self.file.write_all_at(&bytes, 0).unwrap();
     }
 
-    /// Lingers before and after it, as slow disks do, so that a kill can come between any two.
+    /// Lingers before and after it, as slow disks do, so that a kill can come between any two. Not
+    /// before a write: who is seen writing is killed in the write itself.
     fn during<T>(&self, doing: Doing, act: impl FnOnce() -> T) -> T {
         self.set(doing);
-        let lingers = !matches!(doing, Doing::Nothing | Doing::Waiting);
-        let linger = || lingers.then(|| thread::sleep(LINGER));
-        linger();
+        if !matches!(doing, Doing::Nothing | Doing::Waiting | Doing::Writing) {
+            thread::sleep(LINGER);
+        }
         let done = act();
-        linger();
+        if !matches!(doing, Doing::Nothing | Doing::Waiting) {
+            thread::sleep(LINGER);
+        }
         self.set(Doing::Nothing);
         done
     }
