@@ -136,10 +136,11 @@ fn behind_a_snapshot_the_comparison_reads_only_the_rest() {
     let propose = format!("propose authorize-model {TRIAGE} --title Test --as ada");
     world.run("snapshot create").ok();
     let at_snapshot = world.bytes().len();
-    world.run(&propose).ok();
+    world.run(&format!("{propose} --now {FOUNDED}")).ok();
     let honest = world.bytes();
 
     let other_end = rewritten(&honest);
+    assert_ne!(other_end, honest);
     assert_eq!(other_end[..at_snapshot], honest[..at_snapshot]);
     fs::write(world.segment(), &other_end).unwrap();
     world.run(&format!("{propose} --state third")).ok();
