@@ -487,3 +487,6 @@ fn cast(record: BallotRecord<'_>, proposal: &ProposalState) -> Result<CastBallot
 fn is_sound(rule: &Rule) -> bool {
     rule.approval.is_some() || rule.absolute.is_some()
 }
+
+#[cfg(test)]
+mod tests;
