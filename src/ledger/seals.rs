@@ -129,3 +129,24 @@ pub(super) fn hash_of<S: Storage>(storage: &S, path: &Path, bytes: u64) -> io::R
 pub(super) fn digest(hash: &Sha256) -> Digest {
     Digest::from_bytes(hash.clone().finalize().into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_the_line() {
+        let line = |seq| format!("{}  {}\n", Digest::ZERO, Layout::segment_name(seq));
+        for (text, expected) in [
+            ([line(1), line(2), line(3)], None),
+            (["x\n".to_owned(), line(1), line(2)], Some(1)),
+            ([line(1), "x\n".to_owned(), line(2)], Some(2)),
+            ([line(1), line(2), line(2)], Some(3)),
+            ([line(1), line(3), line(2)], Some(3)),
+            ([line(1), line(2), line(0)], Some(3)),
+        ] {
+            let error = Seals::parse(text.concat().as_bytes()).err();
+            assert_eq!(error.map(|error| error.line), expected, "{text:?}");
+        }
+    }
+}

@@ -3,7 +3,8 @@
 use althing::chain::checkpoint::{Checkpoint, CheckpointError};
 use althing::chain::merkle::{ConsistencyProof, MAX_SIZE, ProofError, TreeRoot};
 use althing::chain::note::{
-    MAX_SIGNATURE_BYTES, MAX_SIGNATURES, MAX_TEXT_BYTES, NoteError, NoteSignature, SignedNote,
+    MAX_NAME_BYTES, MAX_SIGNATURE_BYTES, MAX_SIGNATURES, MAX_TEXT_BYTES, NoteError, NoteSignature,
+    SignedNote,
 };
 use althing::chain::signing_request::SigningRequest;
 use althing::governance::command::Command;
@@ -161,6 +162,20 @@ fn an_error_names_the_signature_line() {
         let note = format!("a\n\n{}", lines.concat());
         let error = SignedNote::parse(note.as_bytes()).expect_err(&note);
         assert!(error.to_string().starts_with(expected), "{note:?}: {error}");
+    }
+}
+
+#[test]
+fn a_text_and_a_name_may_be_as_long_as_is_said() {
+    for (text, name, is_one) in [
+        (MAX_TEXT_BYTES, MAX_NAME_BYTES, true),
+        (MAX_TEXT_BYTES + 1, 1, false),
+        (2, MAX_NAME_BYTES + 1, false),
+    ] {
+        let (text, name) = ("a".repeat(text - 1), "k".repeat(name));
+        let note = format!("{text}\n\n— {name} AAAAAAA=\n");
+        let read = SignedNote::parse(note.as_bytes());
+        assert_eq!(read.is_ok(), is_one, "{} {}", text.len(), name.len());
     }
 }
 

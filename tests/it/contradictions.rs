@@ -282,6 +282,18 @@ fn a_rotation_launders_nothing() {
 }
 
 #[test]
+fn another_nodes_new_key_launders_nothing() {
+    let mut assembly = four();
+    let before = fork(&assembly, 3, 5, 9);
+    rotate(&mut assembly, 3);
+    let (_, new_key) = assembly.new_key(assembly.id(2));
+    assembly.pass([0, 1, 3], Action::ReplaceKey(new_key));
+    let events = assembly.accept(&command(before));
+    assert!(matches!(&events[0], Event::CheckpointsContradicted(it) if it.suspended));
+    replays(&assembly);
+}
+
+#[test]
 fn a_node_that_came_back_answers_for_its_new_term_alone() {
     let mut assembly = four();
     let old = fork(&assembly, 3, 5, 9);

@@ -6,12 +6,9 @@
 use althing::governance::MAX_INTEGER;
 use althing::governance::ballot::Decision;
 use althing::governance::command::Command;
-use althing::governance::id::NodeId;
-use althing::governance::key::{Algorithm, PublicKey};
 use althing::governance::proposal::{
     Action, DelegationTerms, FreezeTarget, GrantTerms, RevocationTerms,
 };
-use althing::governance::state::registry::Registry;
 use althing::governance::state::{State, StateReader};
 use althing::governance::time::Seconds;
 use althing::testing::{Assembly, actions};
@@ -778,27 +775,5 @@ fn what_is_just_possible_is_read() {
         let mut changed = whole.clone();
         change(&mut changed);
         assert_eq!(changed.read().err(), None, "{name}");
-    }
-}
-
-#[test]
-fn ten_thousand_nodes_are_read_and_not_one_more() {
-    let mut records = Records::of(Assembly::of(&[1]).state());
-    records.set("state", 0, "/entries", 20_000);
-    let mut reader = StateReader::new();
-    let state = records.0[0].to_string();
-    assert_eq!(reader.record(state.as_bytes()), Ok(()));
-    let algorithm = Algorithm::MlDsa44;
-    for number in 1..=Registry::MAX_NODES + 1 {
-        let mut raw = number.to_be_bytes().to_vec();
-        raw.resize(algorithm.public_key_bytes(), 0);
-        let key = PublicKey::new(algorithm, &raw).expect("as many bytes as a key has");
-        let (node, key) = (NodeId::of_first_key(&key), json!(key));
-        let line = format!(
-            r#"{{"node":{{"node":"{node}","name":"n","weight":1,"key":{key},"status":"active","added_at":{number}}}}}"#
-        );
-        let refused = reader.record(line.as_bytes()).err();
-        let expected = (number > Registry::MAX_NODES).then(|| "a node too many".to_owned());
-        assert_eq!(refused.map(|error| error.to_string()), expected, "{number}");
     }
 }

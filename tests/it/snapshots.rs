@@ -121,6 +121,24 @@ fn a_ballot_goes_without_its_signature_only_when_no_evidence_is_taken() {
 }
 
 #[test]
+fn a_snapshot_has_whole_lines_and_an_error_names_the_one() {
+    let assembly = Assembly::of(&[1]);
+    let (end, line) = *cuts(assembly.bytes()).last().expect("the founding");
+    let whole = snapshot_of(&replay(assembly.bytes(), 4096), end, line);
+    let code = |bytes: &[u8]| Snapshot::read(bytes).err().map(|error| error.code());
+    assert_eq!(code(&whole), None);
+    assert_eq!(code(&whole[..whole.len() - 1]), Some("snapshot.cut-short"));
+    let lines: Vec<&[u8]> = whole.split_inclusive(|byte| *byte == b'\n').collect();
+    for number in 1..lines.len() {
+        let mut lines = lines.clone();
+        lines[number] = b"{}\n";
+        let error = Snapshot::read(&lines.concat()[..]).expect_err("no record");
+        let named = format!("line {} of the snapshot", number + 1);
+        assert!(error.to_string().starts_with(&named), "{error}");
+    }
+}
+
+#[test]
 fn the_last_line_of_a_snapshot_stands_somewhere() {
     let assembly = Assembly::of(&[1]);
     let (end, line) = *cuts(assembly.bytes()).last().expect("the founding");

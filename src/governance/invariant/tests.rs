@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::governance::ballot::Decision::{Abstain, Approve, Reject};
+use crate::governance::command::Command;
 use crate::governance::digest::Digest;
 use crate::governance::id::NodeId;
 use crate::governance::proposal::Action;
@@ -43,6 +44,8 @@ fn scene() -> Scene {
     let other = assembly.propose(1, authorize_agent("nurse"));
     assembly.vote(5, other, Approve);
     assembly.accuse(5, open);
+    let heads = assembly.contradicting_heads(5);
+    assembly.accept(&Command::SubmitContradictingHeads(Box::new(heads)));
     assembly.vote(3, open, Reject);
     assembly.vote(4, open, Abstain);
     assembly.wait(60);
@@ -333,6 +336,9 @@ fn every_promise_about_later_states_can_be_broken() {
         }),
         ("nothing-is-forgotten", |_, state| {
             state.evidence = Arc::default()
+        }),
+        ("nothing-is-forgotten", |_, state| {
+            state.contradicting_heads = Arc::default()
         }),
         ("nothing-is-forgotten", |_, state| state.epoch = 0),
         ("nothing-is-forgotten", |_, state| {

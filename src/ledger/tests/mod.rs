@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod faults;
 mod file;
+mod prefix;
 mod segments;
 mod snapshots;
 mod suite;

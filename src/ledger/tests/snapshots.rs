@@ -85,6 +85,24 @@ fn a_snapshot_is_whole_or_absent_whatever_fails_and_the_ledger_opens() {
 }
 
 #[test]
+fn a_snapshot_is_as_long_as_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = SnapshotFiles::new(Faulty::default(), dir.path());
+    // In one piece, and in more of them than are written at once.
+    for (seq, lines) in [(1, 1), (2, 3)] {
+        let line = [vec![b'x'; 400 << 10], b"\n".to_vec()].concat();
+        let told = files.write(seq, &key(), |out| {
+            (0..lines).try_for_each(|_| out.write_all(&line))
+        });
+        let path = dir.path().join(format!("snapshots/{seq:020}.snapshot"));
+        let whole = fs::metadata(path).unwrap().len();
+        assert!(whole > lines * line.len() as u64);
+        assert_eq!(told.unwrap(), whole);
+        assert_eq!(files.open(seq).unwrap().unwrap().bytes(), whole);
+    }
+}
+
+#[test]
 fn a_snapshot_that_can_not_be_written_leaves_nothing_behind() {
     let dir = prepared();
     let files = SnapshotFiles::new(Faulty::default(), dir.path());

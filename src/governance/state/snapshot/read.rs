@@ -508,3 +508,6 @@ fn cast(
 fn is_sound(rule: &Rule) -> bool {
     rule.approval.is_some() || rule.absolute.is_some()
 }
+
+#[cfg(test)]
+mod tests;
