@@ -343,9 +343,8 @@ impl Observer<'_> {
     fn assert_known(&self, Replayed { state, .. }: &Replayed) {
         let members = state.proposals().iter().flat_map(|it| it.electorate());
         let ballots = members.filter_map(|(_, member)| member.ballot());
-        let ballots: BTreeSet<String> = ballots
-            .map(|it| it.content().vote_id.to_string())
-            .collect();
+        let ballots: BTreeSet<String> =
+            ballots.map(|it| it.content().vote_id.to_string()).collect();
         for (seq, described) in self.acknowledged.lock().unwrap().iter() {
             let mut words = described.split(' ').skip(1);
             let (operation, id) = (words.next().unwrap(), words.next().unwrap());
