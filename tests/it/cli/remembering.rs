@@ -129,32 +129,6 @@ fn a_rewritten_history_is_found_out() {
     finds(&world, "checkpoint.inconsistent");
 }
 
-/// What was seen lies behind the snapshot, so only what stands there is read for the comparison.
-#[test]
-fn behind_a_snapshot_the_comparison_reads_only_the_rest() {
-    let world = seen();
-    let propose = format!("propose authorize-model {TRIAGE} --title Test --as ada");
-    world.run("snapshot create").ok();
-    let at_snapshot = world.bytes().len();
-    world.run(&format!("{propose} --now {FOUNDED}")).ok();
-    let honest = world.bytes();
-
-    let other_end = rewritten(&honest);
-    assert_ne!(other_end, honest);
-    assert_eq!(other_end[..at_snapshot], honest[..at_snapshot]);
-    fs::write(world.segment(), &other_end).unwrap();
-    world.run(&format!("{propose} --state third")).ok();
-    finds(&world, "checkpoint.inconsistent");
-
-    fs::write(world.segment(), &honest).unwrap();
-    world.run(&format!("{propose} --state elsewhere")).ok();
-    // The first line can't be read any more, and nobody notices before the next `verify`.
-    let mut continued = world.bytes();
-    continued[0] = b'x';
-    fs::write(world.segment(), &continued).unwrap();
-    world.run(&propose).ok();
-}
-
 #[test]
 fn an_older_copy_and_another_ledger_at_the_same_path_are_found_out() {
     let world = World::founded();
