@@ -25,8 +25,8 @@ fn check(criterion: &mut Criterion) {
     let context = CheckContext::default();
     let ask = |subject: &Subject| {
         let kind = AuthorizationKind::Model;
-        let outcome = state.authorizations().check(kind, subject, &context, now);
-        outcome.is_allowed()
+        let judged = state.authorizations().judge(kind, subject, &context, now);
+        judged.is_allowed()
     };
     assert!(ask(&allowed) && !ask(&unknown));
     criterion.bench_function("check", |bench| bench.iter(|| ask(black_box(&allowed))));

@@ -10,6 +10,7 @@ use crate::governance::MAX_INTEGER;
 use crate::governance::decide::record_in_place;
 use crate::governance::prediction::{Prediction, PredictionVerdict};
 use crate::governance::rejection::Rejection;
+use crate::governance::time::Timestamp;
 use crate::ledger::{Ledger, Recovery};
 
 /// A prediction with its JSON, which any thread can write ahead of its turn.
@@ -79,7 +80,11 @@ impl<L: Ledger> Node<L> {
             return Err(NodeError::OutOfStep);
         }
         let recoveries = self.ledger.unrecorded_recoveries()?;
-        let decided = self.decide_predictions(predictions, when)?;
+        let at = self.time_of(when)?;
+        let decided = match self.decide_predictions(predictions, at) {
+            Ok(decided) => decided,
+            Err(error) => return Err(self.undo(error)),
+        };
         if decided.entries.is_empty() {
             let refused = decided.refused;
             return Ok(RecordedPredictions {
@@ -89,9 +94,7 @@ impl<L: Ledger> Node<L> {
         }
         let first = self.head().seq + 1;
         if let Err(error) = self.append_entries(decided.entries, &recoveries) {
-            // Where that fails, too, the node knows that it lost step.
-            let _ = self.go_back(None);
-            return Err(error);
+            return Err(self.undo(error));
         }
         Ok(RecordedPredictions {
             recorded: (first..).zip(decided.verdicts).collect(),
@@ -99,12 +102,18 @@ impl<L: Ledger> Node<L> {
         })
     }
 
+    /// Leaves nothing of what was decided and not acknowledged.
+    fn undo(&mut self, error: NodeError) -> NodeError {
+        // Where that fails, too, the node knows that it lost step.
+        let _ = self.go_back(None);
+        error
+    }
+
     fn decide_predictions(
         &mut self,
         predictions: &mut impl Iterator<Item = PreparedPrediction>,
-        when: When,
+        at: Timestamp,
     ) -> Result<Decided, NodeError> {
-        let at = self.time_of(when)?;
         let mut decided = Decided::default();
         let mut bytes = 0;
         while bytes < MAX_GROUP_BYTES {
