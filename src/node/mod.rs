@@ -4,6 +4,7 @@
 //! append fails, the node returns to what the ledger holds.
 
 mod group;
+mod rehearsal;
 pub mod repair;
 pub mod shared;
 pub mod snapshots;
@@ -28,6 +29,7 @@ use crate::ledger::{
 use crate::replay::{CatchUp, ReplayError, replay};
 
 pub use group::{Answer, MAX_GROUP_BYTES, Request, When};
+pub use rehearsal::Rehearsal;
 pub use shared::SharedNode;
 
 /// How far a ledger's head may lie ahead of the writer's clock.
