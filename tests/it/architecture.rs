@@ -23,6 +23,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "cluster",
+        &["chain", "governance", "identity", "ledger", "node"],
+    ),
+    (
         "simulation",
         &[
             "chain",
