@@ -117,12 +117,6 @@ impl Application {
         }
     }
 
-    /// Gives the core back.
-    #[must_use]
-    pub fn into_replica(self) -> Replica {
-        self.replica
-    }
-
     /// Runs until asked to end.
     ///
     /// # Errors

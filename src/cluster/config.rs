@@ -96,8 +96,9 @@ pub(super) const fn default_lag() -> Seconds {
     Seconds::FIVE_MINUTES
 }
 
+/// Of the engine what needs attention. Its network reports each dial to a peer that is down.
 pub(super) fn default_log() -> String {
-    "info,arc_malachitebft=warn,arc_malachitebft_network=error,arc_malachitebft_discovery=error,\
+    "info,arc_malachitebft=warn,arc_malachitebft_network=off,arc_malachitebft_discovery=off,\
      libp2p=error"
         .to_owned()
 }

@@ -93,11 +93,13 @@ impl RunError {
     }
 }
 
-/// Runs the node in `dir` until it is asked to end by SIGTERM or SIGINT.
+/// Runs the node in `dir` until it is asked to end by SIGTERM or SIGINT, or has caught up with what it
+/// is bound to ([`Ended::CaughtUp`]) and is to be run again, in a new process: the engine leaves traces
+/// in its own.
 ///
 /// # Errors
 /// [`RunError`].
-pub fn run(dir: &Path) -> Result<(), RunError> {
+pub fn run(dir: &Path) -> Result<Ended, RunError> {
     let config = Config::read(dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -112,47 +114,22 @@ pub fn run(dir: &Path) -> Result<(), RunError> {
     ended
 }
 
-async fn run_node(dir: &Path, config: &Config) -> Result<(), RunError> {
+async fn run_node(dir: &Path, config: &Config) -> Result<Ended, RunError> {
     let mut stop = stop_signals()?;
-    let mut replica = Replica::open(dir, config)?;
+    let replica = Replica::open(dir, config)?;
     let signer = signer(dir, config, &replica)?;
     let control = Control::listen(dir).map_err(|source| RunError::Io {
         what: "the socket for clients can't be made",
         source,
     })?;
     let (send, mut requests) = mpsc::channel(REQUESTS);
-    let serving = async {
-        control.serve(send).await;
-        Ok(())
-    };
-    let working = async {
-        loop {
-            let (ended, back) = run_engine(
-                dir,
-                config,
-                replica,
-                signer.clone(),
-                &mut requests,
-                &mut stop,
-            )
-            .await?;
-            replica = back;
-            match ended {
-                Ended::Asked => return Ok(()),
-                Ended::CaughtUp => {
-                    info!("caught up with what was signed before: taking part again")
-                }
-                Ended::EngineStopped => return Err(RunError::EngineStopped),
-            }
-        }
-    };
+    let working = run_engine(dir, config, replica, signer, &mut requests, &mut stop);
     tokio::select! {
         ended = working => ended,
-        ended = serving => ended,
+        () = control.serve(send) => Ok(Ended::Asked),
     }
 }
 
-/// Runs the engine until it ends, or until the node may do what it may not do now.
 async fn run_engine(
     dir: &Path,
     config: &Config,
@@ -160,7 +137,7 @@ async fn run_engine(
     signer: SharedSigner,
     requests: &mut mpsc::Receiver<super::control::Request>,
     stop: &mut watch::Receiver<bool>,
-) -> Result<(Ended, Replica), RunError> {
+) -> Result<Ended, RunError> {
     let next = replica.next_height();
     let wal = dir.join("wal");
     fs::create_dir_all(&wal).map_err(|source| RunError::Io {
@@ -193,20 +170,17 @@ async fn run_engine(
     info!(node = %config.node, height = %next, "running");
     let mut application =
         Application::new(replica, me, signer, watches_until, config.timeouts, highest);
-    let mut engine = handle.handle;
     let ended = tokio::select! {
         ended = application.run(&mut channels, requests, stop) => ended?,
-        _ = &mut engine => Ended::EngineStopped,
+        _ = handle.handle => Ended::EngineStopped,
     };
     info!(?ended, "ending");
-    let cell = handle.actor.get_cell();
-    cell.stop_children(None);
-    handle.actor.stop(None);
-    if ended != Ended::EngineStopped {
-        // The network must let go of its port, and the log of its file.
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(5), engine).await;
+    if ended == Ended::EngineStopped {
+        return Err(RunError::EngineStopped);
     }
-    Ok((ended, application.into_replica()))
+    handle.actor.get_cell().stop_children(None);
+    handle.actor.stop(None);
+    Ok(ended)
 }
 
 /// The node's signer, with the key that the registry holds for it by now; with its first one where it

@@ -167,14 +167,23 @@ impl Cluster {
 
     /// A statement, signed by a node: `propose …` or `vote …`.
     pub fn sign(&self, node: usize, line: &str) -> String {
+        self.try_sign(node, line)
+            .unwrap_or_else(|ran| panic!("{ran:?}"))
+    }
+
+    /// As [`sign`](Self::sign), where the node may know already that the rules will refuse it.
+    pub fn try_sign(&self, node: usize, line: &str) -> Result<String, Ran> {
         let dir = self.node(node);
         let line = format!(
             "{line} --as node{node} --ledger {dir} --keys {dir}/keys --out {out}",
             dir = dir.display(),
             out = self.path("signed.json").display()
         );
-        self.run(&line).exits(0);
-        fs::read_to_string(self.path("signed.json")).unwrap()
+        let ran = self.run(&line);
+        if ran.code != Some(0) {
+            return Err(ran);
+        }
+        Ok(fs::read_to_string(self.path("signed.json")).unwrap())
     }
 
     /// Orders statements through a node and waits for the outcome.

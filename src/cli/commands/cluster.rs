@@ -1,5 +1,6 @@
 //! `althing cluster`: nodes that do not trust each other.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::cli::output::{Output, Report};
 use crate::cli::session::Session;
 use crate::cli::statement_file::read_text;
 use crate::cli::style::{Grid, escaped, fields};
+use crate::cluster::application::Ended;
 use crate::cluster::audit::{AuditError, audit};
 use crate::cluster::client::{Client, ClientError};
 use crate::cluster::config::Config;
@@ -194,8 +196,21 @@ fn run_process(dir: &Path) -> Result<Exit, Failure> {
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .init();
-    run_node(dir)?;
-    Ok(Exit::Ok)
+    match run_node(dir)? {
+        Ended::Asked | Ended::EngineStopped => Ok(Exit::Ok),
+        Ended::CaughtUp => Err(run_again()),
+    }
+}
+
+/// Replaces this process by a new one of the same kind; it returns only where that fails.
+fn run_again() -> Failure {
+    let arguments = std::env::args_os().skip(1);
+    let error = match std::env::current_exe() {
+        Ok(program) => std::process::Command::new(program).args(arguments).exec(),
+        Err(error) => error,
+    };
+    let message = format!("caught up, but this process can't be replaced: {error}");
+    Failure::new(Exit::Failure, "cluster.run-again", message)
 }
 
 fn connect(dir: &Path, patience: Option<Duration>) -> Result<Client, Failure> {

@@ -8,7 +8,9 @@ use arc_malachitebft_app_channel::app::types::core::{
     Round, RoundCertificate, RoundCertificateType, RoundSignature, SignedMessage, Validity,
     VoteType,
 };
-use arc_malachitebft_app_channel::app::types::{PeerId, ProposedValue, SignedConsensusMsg};
+use arc_malachitebft_app_channel::app::types::{
+    Keypair, PeerId, ProposedValue, SignedConsensusMsg,
+};
 use arc_malachitebft_sync::{
     RawDecidedValue, Request, Response, Status, ValueRequest, ValueResponse,
 };
@@ -31,6 +33,11 @@ fn address(byte: u8) -> Address {
 
 fn value(byte: u8) -> ValueId {
     ValueId(Digest::from_bytes([byte; 32]))
+}
+
+fn peer() -> PeerId {
+    let keypair = Keypair::ed25519_from_bytes([1; 32]).unwrap();
+    PeerId::from_bytes(&keypair.public().to_peer_id().to_bytes()).unwrap()
 }
 
 fn signature() -> Signature {
@@ -162,7 +169,7 @@ fn what_is_synchronized_has_one_form() {
     let bytes = round_trip(&response);
     assert_eq!(Wire::default().encoded_len(&response).unwrap(), bytes.len());
     round_trip(&Status::<Ctx> {
-        peer_id: PeerId::random(),
+        peer_id: peer(),
         tip_height: Height(8),
         history_min_height: Height(1),
     });
@@ -174,7 +181,7 @@ fn the_highest_claim_is_remembered() {
     let highest = wire.highest();
     for (tip, expected) in [(3, 3), (9, 9), (4, 9)] {
         let status = Status::<Ctx> {
-            peer_id: PeerId::random(),
+            peer_id: peer(),
             tip_height: Height(tip),
             history_min_height: Height(1),
         };
