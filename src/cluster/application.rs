@@ -622,7 +622,7 @@ impl Application {
         }
         self.ticks += 1;
         let is_due = self.ticks.is_multiple_of(TICKS_PER_REVIEW);
-        if is_due && self.mempool.ready().count() < self.mempool.len() {
+        if is_due && self.mempool.ready().count() < self.mempool.count() {
             self.review();
         }
     }
@@ -677,7 +677,7 @@ impl Application {
             round: self.round.as_u32().unwrap_or(0),
             state_hash: state.hash(),
             validators: deciders.len(),
-            waiting: self.mempool.len(),
+            waiting: self.mempool.count(),
             weight: deciders.weight_of(&self.me),
             weight_of_all: deciders.total(),
         }

@@ -219,7 +219,8 @@ mod tests {
             good.verify(other, &deciders).unwrap_err().code(),
             "certificate.signature"
         );
-        let changes: [(&str, fn(&mut Certificate)); 5] = [
+        type Change = fn(&mut Certificate);
+        let changes: [(&str, Change); 5] = [
             ("certificate.signature", |it| it.height = 4),
             ("certificate.signature", |it| it.round = 0),
             ("certificate.signature", |it| {

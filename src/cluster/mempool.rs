@@ -145,7 +145,7 @@ impl Mempool {
 
     /// How many wait.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.waiting.len()
     }
 
@@ -241,13 +241,13 @@ mod tests {
             let added = mempool.add_own(command.clone(), line.clone(), client, now);
             assert_eq!(added, Ok(is_new));
         }
-        assert_eq!((mempool.len(), mempool.ready().count()), (1, 1));
+        assert_eq!((mempool.count(), mempool.ready().count()), (1, 1));
         assert_eq!((mempool.foreign, mempool.foreign_bytes), (0, 0));
         mempool.settle(&name(&line), &UNCHANGED);
         for mut client in clients {
             assert_eq!(client.try_recv(), Ok(UNCHANGED));
         }
-        assert_eq!(mempool.len(), 0);
+        assert_eq!(mempool.count(), 0);
     }
 
     #[test]
@@ -281,15 +281,15 @@ mod tests {
         let (client, mut outcome) = oneshot::channel();
         assert_eq!(mempool.add_own(command, line, client, now), Ok(true));
         assert!(mempool.add_foreign(&foreign, |_| false, now));
-        assert_eq!((mempool.len(), mempool.ready().count()), (2, 1));
+        assert_eq!((mempool.count(), mempool.ready().count()), (2, 1));
         mempool.review(now, |_| Some(refused()));
         assert_eq!(outcome.try_recv(), Ok(refused()));
-        assert_eq!((mempool.len(), mempool.ready().count()), (1, 0));
+        assert_eq!((mempool.count(), mempool.ready().count()), (1, 0));
         mempool.review(now, |_| None);
         assert_eq!(mempool.ready().count(), 1);
         mempool.review(now + FOREIGN_PATIENCE, |_| Some(refused()));
         assert_eq!(
-            (mempool.len(), mempool.foreign, mempool.foreign_bytes),
+            (mempool.count(), mempool.foreign, mempool.foreign_bytes),
             (0, 0, 0)
         );
     }

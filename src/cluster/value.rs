@@ -288,9 +288,14 @@ mod tests {
         };
         let error = made(many).unwrap_err();
         assert_eq!(error.code(), "cluster.value-too-many-commands");
-        let line = command::encode(command).unwrap();
+        let mut assembly = Assembly::of(&[1, 1, 1]);
+        let mut draft = assembly.draft(0, actions::authorize_model("triage"));
+        draft.description = "x".repeat(16_000).parse().unwrap();
+        let long = Command::Propose(assembly.sign(0, draft));
+        let line = command::encode(&long).unwrap();
         let most = MAX_VALUE_BYTES / line.len() + 1;
-        let error = made(vec![command.clone(); most]).unwrap_err();
+        assert!(most < MAX_COMMANDS);
+        let error = made(vec![long; most]).unwrap_err();
         assert_eq!(error.code(), "cluster.value-too-long");
     }
 

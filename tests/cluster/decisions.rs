@@ -90,15 +90,18 @@ fn what_was_changed_afterwards_is_found_offline() {
     judge("cluster.decisions-malformed", 1, &|decision| {
         decision["value"] = "other".into();
     });
-    fs::write(&path, whole).unwrap();
+    fs::write(&path, &whole).unwrap();
     cluster.run(&verify).exits(0);
     // A ledger that says more than was decided.
-    let (mine, theirs) = (ledger_bytes(&dir), ledger_bytes(&cluster.node(2)));
-    assert_eq!(mine, theirs);
-    let segment = dir.join("ledger/00000000000000000001.jsonl");
-    let shorter: Vec<&str> = std::str::from_utf8(&mine).unwrap().lines().collect();
-    let first = shorter[..5].join("\n") + "\n";
-    fs::write(&segment, first).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    fs::write(&path, lines[..lines.len() - 1].join("\n") + "\n").unwrap();
+    let found = cluster.run(&verify).exits(10).json();
+    assert_eq!(found["error"]["code"], "cluster.ledger-differs", "{found}");
+    fs::write(&path, &whole).unwrap();
     // One that says less is only behind.
+    let ledger = ledger_bytes(&dir);
+    let recorded: Vec<&str> = std::str::from_utf8(&ledger).unwrap().lines().collect();
+    let founding = recorded[..5].join("\n") + "\n";
+    fs::write(dir.join("ledger/00000000000000000001.jsonl"), founding).unwrap();
     cluster.run(&verify).exits(0);
 }

@@ -3,5 +3,6 @@
 mod decisions;
 mod faults;
 mod harness;
+mod liar;
 mod members;
 mod schedules;

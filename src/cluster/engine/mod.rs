@@ -13,7 +13,7 @@ mod types;
 
 pub use codec::Wire;
 pub use node_config::{AddressError, EngineConfig};
-pub use signing::{SharedSigner, Signing, Verifying};
+pub use signing::{FindKey, SharedSigner, Signing, Verifying};
 pub use start::{Engine, EngineError, start};
 pub use types::{Address, Althing, Height, Part, Proposal, Validator, ValidatorSet, ValueId, Vote};
 

@@ -80,13 +80,15 @@ impl Verifier<Althing> for Verifying {
     }
 }
 
+/// Finds the private key of a public one.
+pub type FindKey = Box<dyn Fn(&PublicKey) -> Option<SigningKey> + Send>;
+
 /// A node's key and the journal of what it has signed.
 pub struct Signing {
     ledger: LedgerId,
     key: SigningKey,
     journal: ConsensusJournal,
-    /// Finds the private key of a public one.
-    keys: Box<dyn Fn(&PublicKey) -> Option<SigningKey> + Send>,
+    keys: FindKey,
 }
 
 impl std::fmt::Debug for Signing {
@@ -110,7 +112,7 @@ impl Signing {
         ledger: LedgerId,
         key: SigningKey,
         journal: ConsensusJournal,
-        keys: Box<dyn Fn(&PublicKey) -> Option<SigningKey> + Send>,
+        keys: FindKey,
     ) -> Self {
         Self {
             ledger,
