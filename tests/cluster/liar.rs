@@ -1,6 +1,7 @@
 //! A proposer that lies: three nodes are the program, the fourth is this test, which has a node's key
 //! and engine and proposes what it should not.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc as threads;
 use std::thread;
 
@@ -9,7 +10,7 @@ use althing::cluster::command;
 use althing::cluster::config::Config;
 use althing::cluster::engine::{
     self, Address, Althing, Engine, EngineConfig, Height, Part, Proposal, SharedSigner, Signing,
-    Wire,
+    ValueId, Wire,
 };
 use althing::cluster::replica::Replica;
 use althing::cluster::value::{MAX_VALUE_BYTES, Value, id_of};
@@ -142,6 +143,8 @@ async fn lie(
     .await
     .unwrap();
     let mut lies = LIES.iter().cycle();
+    // It is eager, and sees values before it has carried out the ones before them.
+    let mut seen: BTreeMap<ValueId, Value> = BTreeMap::new();
     loop {
         let message = tokio::select! {
             _ = stopped.wait_for(|stopped| *stopped) => return,
@@ -205,7 +208,7 @@ async fn lie(
                         value: value.id(),
                         validity: Validity::Valid,
                     };
-                    replica.keep(value).unwrap();
+                    seen.insert(value.id(), value);
                     answer
                 });
                 let _ = reply.send(answer);
@@ -214,7 +217,10 @@ async fn lie(
                 certificate, reply, ..
             } => {
                 // Should it miss a value, it lies about an older head.
-                let _ = replica.decide(certificate.into());
+                if let Some(value) = seen.remove(&certificate.value_id) {
+                    replica.keep(value).unwrap();
+                    let _ = replica.decide(certificate.into());
+                }
                 let _ = reply.send(());
             }
             AppMsg::StartedRound { reply_value, .. } => {
@@ -242,7 +248,7 @@ async fn lie(
                     value: value.id(),
                     validity: Validity::Valid,
                 };
-                replica.keep(value).unwrap();
+                seen.insert(value.id(), value);
                 let _ = reply.send(SyncedValueOutcome::Verdict(answer));
             }
             AppMsg::ExtendVote { reply, .. } => {
