@@ -29,6 +29,7 @@ pub struct Cluster {
 pub struct Ran {
     pub code: Option<i32>,
     pub stdout: String,
+    #[allow(dead_code, reason = "shown where a test fails")]
     pub stderr: String,
 }
 

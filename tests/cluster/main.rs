@@ -1,5 +1,11 @@
 //! Clusters of real processes on this machine.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests read and write files, and look at the machine"
+)]
+
 mod decisions;
 mod faults;
 mod harness;
