@@ -157,6 +157,10 @@ pub enum Command {
     /// Simulate rounds of consensus with Byzantine nodes.
     #[command(subcommand, after_long_help = help!("  althing simulate run examples/scenarios/equivocator.toml\n  althing simulate sweep --svg decisions.svg"))]
     Simulate(commands::simulate::SimulateCommand),
+    /// Nodes that do not trust each other.
+    #[cfg(feature = "cluster")]
+    #[command(subcommand, after_long_help = help!("  althing cluster init --nodes 4 demo\n  althing cluster run demo/node1\n  althing cluster status demo/node1"))]
+    Cluster(commands::cluster::ClusterCommand),
     /// Print a completion script for a shell.
     Completions(commands::completions::Completions),
     /// Print the manual page.

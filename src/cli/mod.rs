@@ -116,6 +116,8 @@ fn run(args: Args, output: &Output) -> Result<Exit, Failure> {
         Command::Policy(policy) => commands::policy::run(&policy, &session, output),
         Command::Export(export) => commands::export::run(&export, &session, output),
         Command::Simulate(simulate) => commands::simulate::run(&simulate, output),
+        #[cfg(feature = "cluster")]
+        Command::Cluster(cluster) => commands::cluster::run(&cluster, &session, output),
         Command::Completions(shell) => {
             commands::completions::completions(&shell, &mut Args::command(), output)
         }

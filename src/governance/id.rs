@@ -26,6 +26,18 @@ impl NodeId {
         Self(Digest::from_bytes(Sha3_256::digest(key.as_bytes()).into()))
     }
 
+    /// The id of a hash.
+    #[must_use]
+    pub const fn from_digest(digest: Digest) -> Self {
+        Self(digest)
+    }
+
+    /// The hash of the node's first key.
+    #[must_use]
+    pub const fn digest(&self) -> &Digest {
+        &self.0
+    }
+
     /// The first eight digits of the hash, for people.
     #[must_use]
     pub fn short(&self) -> String {

@@ -210,7 +210,7 @@ impl From<PublicKey> for PublicKeyText {
 }
 
 /// A signature that nobody has checked yet, written as base64 with padding.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Signature(Box<[u8]>);
 
 /// The longest signature of any [`Algorithm`], in bytes.

@@ -25,7 +25,10 @@ mod verifier;
 mod tests;
 
 pub use export::{ExportError, PublicKeyExport};
-pub use journal::{JournalError, SigningJournal, Slot};
+pub use journal::{
+    ConsensusJournal, ConsensusRecord, ConsensusSlot, ConsensusStep, JournalError, SigningJournal,
+    Slot,
+};
 pub use keystore::{KeyStore, KeyStoreError, StoredKey, StoredSecret};
 pub use pseudonym::Pseudonymizer;
 pub use secret::SecretError;

@@ -5,6 +5,7 @@
 
 mod group;
 mod predictions;
+mod rehearsal;
 pub mod repair;
 pub mod shared;
 pub mod snapshots;
@@ -33,6 +34,7 @@ use crate::replay::{CatchUp, ReplayError};
 
 pub use group::{Answer, MAX_GROUP_BYTES, Request, When};
 pub use predictions::{PreparedPrediction, RecordedPredictions};
+pub use rehearsal::Rehearsal;
 pub use shared::SharedNode;
 
 /// How far a ledger's head may lie ahead of the writer's clock.

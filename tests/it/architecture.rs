@@ -25,6 +25,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "cluster",
+        &["chain", "governance", "identity", "ledger", "node"],
+    ),
+    (
         "simulation",
         &[
             "chain",

@@ -185,7 +185,8 @@ pub fn public_key(file: &str, session: &Session) -> Result<PublicKeyExport, Fail
     })
 }
 
-fn policy(argument: &str) -> Result<Policy, Failure> {
+/// Reads a policy: `default`, `uniform` or a file.
+pub fn policy(argument: &str) -> Result<Policy, Failure> {
     match argument {
         "default" => Ok(Policy::default()),
         "uniform" => Ok(Policy::uniform()),

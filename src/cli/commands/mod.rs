@@ -2,6 +2,8 @@
 
 pub mod authorization;
 pub mod checkpoint;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 pub mod completions;
 pub mod contradiction;
 pub mod demo;

@@ -15,6 +15,7 @@
 //! The journal protects as far as it is kept: whoever restores an old copy of the key directory
 //! itself loses the entries since, and must not sign for proposals that were open then.
 
+mod consensus;
 mod entry;
 mod error;
 mod file;
@@ -33,6 +34,7 @@ use entry::line_of;
 use file::JournalFile;
 use index::Place;
 
+pub use consensus::{ConsensusJournal, ConsensusRecord, ConsensusSlot, ConsensusStep};
 pub use error::JournalError;
 
 /// The directory of the journals in the directory of the keys.

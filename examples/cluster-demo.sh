@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# A cluster of four nodes on this machine: they decide, one is killed and comes back, a fifth is admitted
+# by vote and decides, and in the end all have the same ledger, which anybody can check.
+# Needs jq, and the program built with `cargo build --features cluster`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+althing=${ALTHING:-target/debug/althing}
+dir=$(mktemp -d)
+port=${PORT:-26000}
+declare -A pid
+
+cleanup() {
+    kill "${pid[@]}" 2>/dev/null || true
+    wait
+    rm -rf "$dir"
+}
+trap cleanup EXIT
+
+say() { printf '\n=== %s\n' "$*"; }
+run() { "$althing" --no-snapshot --state "$dir/state" "$@"; }
+status() { run --json cluster status "$dir/node$1" 2>/dev/null; }
+
+start() {
+    "$althing" cluster run "$dir/node$1" 2>>"$dir/node$1.log" &
+    pid[$1]=$!
+    until status "$1" >/dev/null; do sleep 0.2; done
+}
+
+# as NODE COMMAND…: signs as a node and orders the statement through it.
+as() {
+    local node=$1
+    shift
+    run "$@" --as "node$node" --ledger "$dir/node$node" --keys "$dir/node$node/keys" --out - |
+        run cluster submit "$dir/node$node" -
+}
+
+proposal() {
+    run --json proposal list --ledger "$dir/node$1" --status voting | jq -r '.proposals[-1].proposal_id'
+}
+
+# decide PROPOSER VOTERS COMMAND…
+decide() {
+    local proposer=$1 voters=$2
+    shift 2
+    as "$proposer" propose "$@"
+    local id
+    id=$(proposal "$proposer")
+    for voter in $voters; do
+        until run proposal show "$id" --ledger "$dir/node$voter" >/dev/null 2>&1; do sleep 0.2; done
+        as "$voter" vote "$id" approve
+    done
+}
+
+# agree NODES…: waits until they have the same head.
+agree() {
+    until [ "$(for node in "$@"; do status "$node" | jq -r '.head'; done | sort -u | wc -l)" = 1 ]; do
+        sleep 0.2
+    done
+}
+
+say "four nodes are founded and started"
+run cluster init --nodes 4 --port "$port" --name demo "$dir"
+for node in 1 2 3 4; do start $node; done
+
+say "they authorize a model"
+decide 1 "2 3 4" authorize-model did:example:triage --title Triage
+
+say "node 4 is killed; the others go on without it"
+kill -9 "${pid[4]}"
+wait "${pid[4]}" 2>/dev/null || true
+decide 1 "1 2 3" authorize-agent did:example:scheduler --title Scheduler
+
+say "node 4 comes back and catches up"
+start 4
+agree 1 2 3 4
+
+say "a fifth node follows the ledger, and is admitted by vote"
+run cluster join "$dir/node5" --like "$dir/node1" --listen "127.0.0.1:$((port + 4))"
+start 5
+decide 1 "2 3 4" add-node node5 --file "$dir/node5/keys/node5.pub.json" --param weight=1 --title Newcomer
+agree 1 2 3 4 5
+
+say "node 1 is stopped: the newcomer's vote is needed now"
+kill "${pid[1]}"
+wait "${pid[1]}"
+decide 5 "2 3 4 5" authorize-model did:example:dosage --title Dosage
+start 1
+agree 1 2 3 4 5
+
+say "all have the same ledger"
+for node in 1 2 3 4 5; do
+    status $node | jq -c '{height, head, state_hash, is_validator}'
+    run cluster verify "$dir/node$node" >/dev/null
+    cmp "$dir/node1/ledger/00000000000000000001.jsonl" "$dir/node$node/ledger/00000000000000000001.jsonl"
+done
+say "every certificate, every rule and every byte checked"
