@@ -471,7 +471,7 @@ const REFUSED: &[(&str, Change, &str)] = &[
         "a ballot on another ledger",
         |it| {
             let voter = it.voter();
-            let pointer = "/ballot/signed/statement/ledger";
+            let pointer = "/ballot/kept/signed/statement/ledger";
             it.set("member", voter, pointer, "ab".repeat(32));
         },
         "a ballot of another ledger",
@@ -484,8 +484,8 @@ const REFUSED: &[(&str, Change, &str)] = &[
                 it.voter(),
                 it.place("proposal", 1) - it.place("proposal", 0) - 1,
             );
-            let first = it.get("member", voter)["ballot"]["signed"].clone();
-            it.set("member", voter + members, "/ballot/signed", first);
+            let first = it.get("member", voter)["ballot"]["kept"].clone();
+            it.set("member", voter + members, "/ballot/kept", first);
         },
         "a vote id that is there twice",
     ),
