@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use althing::governance::ballot::Decision;
 use althing::governance::invariant;
 use althing::governance::label::Name;
 use althing::governance::policy::Policy;
@@ -127,6 +128,33 @@ fn every_mischief_happens_and_is_met() {
     }
     for mischief in Mischief::ALL {
         assert!(met.get(&mischief) >= Some(&2), "{mischief:?} in {met:?}");
+    }
+}
+
+/// A removal that everybody approved, and that is carried out only when the stage is set.
+#[test]
+fn whoever_is_removed_at_the_last_moment_is_not_on_stage() {
+    let history = History {
+        weights: vec![1, 1, 1],
+        policy: Policy {
+            early_decision: false,
+            ..Policy::default()
+        },
+        steps: vec![
+            Step::Propose {
+                by: 0,
+                matter: Matter::RemoveNode { node: 1 },
+            },
+            Step::Round {
+                proposal: 0,
+                decisions: vec![Decision::Approve; 3],
+            },
+        ],
+    };
+    for at in 0..3 {
+        for mischief in [Mischief::WrongSigner, Mischief::Equivocating] {
+            check(mischief.after(&history, at).expect("anybody may do it"));
+        }
     }
 }
 

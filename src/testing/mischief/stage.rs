@@ -25,18 +25,21 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn set(assembly: Assembly, at: usize) -> Self {
-        let active: Vec<usize> = (0..assembly.signer_count())
+        let mut stage = Self {
+            assembly,
+            by: 0,
+            proposal: nowhere(),
+        };
+        // What is settled may remove a node: only then is it certain who may vote.
+        stage.settle();
+        let active: Vec<usize> = (0..stage.assembly.signer_count())
             .filter(|index| {
-                let node = assembly.state().registry().get(assembly.id(*index));
+                let id = stage.assembly.id(*index);
+                let node = stage.assembly.state().registry().get(id);
                 node.is_some_and(|node| node.is_active())
             })
             .collect();
-        let mut stage = Self {
-            assembly,
-            by: active[at % active.len()],
-            proposal: nowhere(),
-        };
-        stage.settle();
+        stage.by = active[at % active.len()];
         stage.propose();
         stage
     }

@@ -39,6 +39,8 @@ use worker::{Job, KINDS, described, numbered, open, start};
 
 /// After so many kills another ledger is begun, so that replaying them stays quick.
 const KILLS_A_LEDGER: u64 = 25;
+/// So many ledgers at a time: who is killed spends most of the time asleep or waiting for its turn.
+const LANES: u64 = 4;
 /// How long the moment that was wished for is waited for.
 const PATIENCE: Duration = Duration::from_millis(500);
 const NOBODY_WORKS: Duration = Duration::from_secs(60);
@@ -64,9 +66,16 @@ enum Moment {
     Half,
     /// While it, or whoever is the first to do so, does one of these.
     While(&'static [Doing]),
+    /// While a large batch is written, which takes long enough to be killed in the middle of it.
+    LargeWrite,
 }
 
 impl Moments {
+    fn of(seed: u64, lane: u64) -> Self {
+        // The state must not be 0.
+        Self((seed ^ lane.wrapping_mul(0xd134_2543_de82_ef95)).max(1))
+    }
+
     fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -82,7 +91,8 @@ impl Moments {
         match self.below(10) {
             0 | 1 => Moment::Any,
             2..=4 => Moment::AtWork,
-            5 | 6 => Moment::While(&[Doing::Writing]),
+            5 => Moment::While(&[Doing::Writing]),
+            6 => Moment::LargeWrite,
             7 => Moment::While(&[Doing::Copying, Doing::SettingAside]),
             8 => Moment::While(&[Doing::SettingAside, Doing::Snapshot]),
             _ => Moment::While(&[Doing::Sealing, Doing::Syncing]),
@@ -98,6 +108,9 @@ impl Moments {
         }
     }
 }
+
+/// The place among the workers of the one that writes large batches.
+const LARGE: usize = 0;
 
 /// What was acknowledged of each entry.
 type Acknowledged = Arc<Mutex<BTreeMap<u64, String>>>;
@@ -201,6 +214,25 @@ struct Figures {
 }
 
 impl Figures {
+    fn add(&mut self, more: &Self) {
+        for (seen, count) in &more.killed {
+            *self.killed.entry(*seen).or_default() += count;
+        }
+        self.kills += more.kills;
+        self.starts += more.starts;
+        self.checks += more.checks;
+        self.acknowledged += more.acknowledged;
+        self.acknowledged_proposals += more.acknowledged_proposals;
+        self.acknowledged_ballots += more.acknowledged_ballots;
+        self.acknowledged_closes += more.acknowledged_closes;
+        self.entries += more.entries;
+        self.bytes += more.bytes;
+        self.ledgers += more.ledgers;
+        self.segments += more.segments;
+        self.torn_tails += more.torn_tails;
+        self.torn_bytes += more.torn_bytes;
+    }
+
     fn killed_while(&self, doing: Doing) -> u64 {
         let of = self.killed.iter().filter(|((_, it), _)| *it == doing);
         of.map(|(_, count)| count).sum()
@@ -251,6 +283,8 @@ impl Observer<'_> {
             let is_late = begin.elapsed() > PATIENCE;
             let found = match moment {
                 Moment::While(wanted) => doing(wanted).or(is_late.then_some(wished)),
+                Moment::LargeWrite if workers[LARGE].seen().1 == Doing::Writing => Some(LARGE),
+                Moment::LargeWrite => is_late.then_some(wished),
                 Moment::AtWork => workers[wished].has_acknowledged().then_some(wished),
                 Moment::Any => Some(wished),
                 Moment::Half => None,
@@ -267,6 +301,7 @@ impl Observer<'_> {
     /// What is done to the disk is soon over; every other time it is not a moment longer.
     fn pause(&mut self, moment: Moment) {
         let longest = match moment {
+            Moment::LargeWrite => return,
             Moment::While(_) if self.moments.below(2) == 0 => return,
             Moment::While(_) => 500,
             _ => 30_000,
@@ -439,6 +474,32 @@ fn found_ledger(dir: &Path) {
     drop(Node::found_with(ledger, &genesis, start(), Box::new(StandInVerifier)).unwrap());
 }
 
+/// One ledger after the other, until there were enough kills on all lanes together.
+fn kill_on(lane: u64, wanted: u64, seed: u64, total: &Mutex<Figures>) {
+    let mut moments = Moments::of(seed, lane);
+    while total.lock().unwrap().kills < wanted {
+        let dir = tempfile::tempdir().unwrap();
+        found_ledger(dir.path());
+        let mut figures = Figures::default();
+        let mut observer = Observer {
+            dir: dir.path(),
+            moments: &mut moments,
+            figures: &mut figures,
+            acknowledged: Acknowledged::default(),
+            // Some 4 MiB, or 300 KiB.
+            large: if is_long(wanted) { 50 } else { 3 },
+        };
+        observer.watch(KILLS_A_LEDGER.min(wanted));
+        let mut total = total.lock().unwrap();
+        total.add(&figures);
+        println!("{total:?}");
+    }
+}
+
+const fn is_long(wanted: u64) -> bool {
+    wanted >= 100
+}
+
 #[test]
 fn nothing_acknowledged_is_lost_whoever_is_killed_when() {
     let number = |name, usual| {
@@ -446,23 +507,17 @@ fn nothing_acknowledged_is_lost_whoever_is_killed_when() {
         given.map_or(usual, |it| it.parse().expect("a number"))
     };
     let wanted = number("ALTHING_KILLS", 12);
-    let is_long = wanted >= 100;
-    let mut moments = Moments(number("ALTHING_KILLS_SEED", 0x9e37_79b9_7f4a_7c15));
-    let mut figures = Figures::default();
-    while figures.kills < wanted {
-        let dir = tempfile::tempdir().unwrap();
-        found_ledger(dir.path());
-        let mut observer = Observer {
-            dir: dir.path(),
-            moments: &mut moments,
-            figures: &mut figures,
-            acknowledged: Acknowledged::default(),
-            // Some 4 MiB, or 300 KiB.
-            large: if is_long { 50 } else { 3 },
-        };
-        observer.watch(KILLS_A_LEDGER.min(wanted));
-        println!("{figures:?}");
-    }
+    let is_long = is_long(wanted);
+    let seed = number("ALTHING_KILLS_SEED", 0x9e37_79b9_7f4a_7c15);
+    let lanes = if is_long { LANES } else { 1 };
+    let total = Mutex::new(Figures::default());
+    thread::scope(|scope| {
+        for lane in 0..lanes {
+            let total = &total;
+            scope.spawn(move || kill_on(lane, wanted, seed, total));
+        }
+    });
+    let figures = total.into_inner().unwrap();
     assert!(figures.acknowledged > 0 && figures.entries >= figures.acknowledged);
     assert!(figures.acknowledged_proposals > 0 && figures.acknowledged_ballots > 0);
     let stopped = usize::try_from(figures.killed_while(Doing::Half)).unwrap();

@@ -1,6 +1,11 @@
 //! After any history, what a receipt leads to is what the whole ledger leads to.
 
-use althing::chain::receipt::Receipt;
+use std::collections::{BTreeMap, BTreeSet};
+
+use althing::chain::line::Line;
+use althing::chain::receipt::{Receipt, ReceiptEntry};
+use althing::governance::event::Event;
+use althing::governance::id::ProposalId;
 use althing::governance::policy::Policy;
 use althing::governance::state::State;
 use althing::governance::state::authorization::GrantStatus;
@@ -70,6 +75,63 @@ fn check(played: &mut Played) -> usize {
     seen
 }
 
+fn event(entry: &ReceiptEntry) -> Event {
+    let line = Line::decode(entry.line.as_bytes()).unwrap();
+    Event::decode(line.operation, line.data).unwrap()
+}
+
+/// The proposals that the receipt holds evidence about.
+fn accused(receipt: &Receipt) -> BTreeSet<ProposalId> {
+    let about = |entry: &ReceiptEntry| match event(entry) {
+        Event::ByzantineDetected(detected) => Some(detected.proposal_id),
+        _ => None,
+    };
+    receipt.entries.iter().filter_map(about).collect()
+}
+
+/// Leaves out each entry of each receipt by itself, and answers which were not missed.
+fn leave_out(played: &mut Played) -> BTreeMap<&'static str, usize> {
+    let assembly = &mut played.assembly;
+    let checkpoint = recorded(assembly);
+    let trust = origin(assembly);
+    let full = assembly.replay().state;
+    let mut unseen = BTreeMap::new();
+    for (grant, given) in full.authorizations().iter() {
+        let receipt = select(assembly, grant, checkpoint.clone());
+        let accused = accused(&receipt);
+        let whole = receipt.verify(&trust, &StandInVerifier).unwrap();
+        for at in 0..receipt.entries.len() {
+            let mut shorter = receipt.clone();
+            let left_out = event(&shorter.entries.remove(at));
+            let Ok(verdict) = shorter.verify(&trust, &StandInVerifier) else {
+                continue;
+            };
+            *unseen.entry(left_out.operation()).or_default() += 1;
+            let proposal = match &left_out {
+                Event::VoteCast(ballot) => ballot.content().proposal_id,
+                Event::ConsensusReached(consensus) => consensus.proposal_id,
+                Event::ProposalWithdrawn(withdrawal) => withdrawal.content().proposal_id,
+                Event::ProposalFailed(failed) => failed.proposal_id,
+                Event::ProposalLapsed(lapsed) => lapsed.proposal_id,
+                Event::CheckpointRecorded(_) => {
+                    assert!(!verdict.registry_proven && whole.registry_proven);
+                    continue;
+                }
+                other => panic!("not missed: {other:?}"),
+            };
+            assert!(accused.contains(&proposal), "not missed: {left_out:?}");
+            // It shows the same all the same.
+            let state = &verdict.state;
+            assert_eq!(state.authorizations().get(grant), Some(given));
+            assert_eq!(state.registry_projection(), full.registry_projection());
+            assert_eq!(state.policy(), full.policy());
+            assert_eq!(verdict.liveness, whole.liveness);
+            assert_eq!(verdict.basis, whole.basis);
+        }
+    }
+    unseen
+}
+
 /// Histories in which much is decided: agreements of all kinds among whatever else happens.
 fn busy(most: usize) -> impl Strategy<Value = History> {
     let small = || 0..3_usize;
@@ -118,6 +180,15 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(crate::config(10))]
+
+    #[test]
+    fn what_a_receipt_does_not_miss_changes_nothing_that_it_shows(history in busy(8)) {
+        leave_out(&mut history.play());
+    }
+}
+
 /// `ALTHING_RECEIPTS=20000 cargo test --release --test it receipts::histories -- --ignored --nocapture`
 #[test]
 #[ignore = "as long as it is told to"]
@@ -127,11 +198,17 @@ fn the_receipts_of_many_long_histories() {
     let runs: usize = std::env::var("ALTHING_RECEIPTS").map_or(1_000, |runs| runs.parse().unwrap());
     let mut runner = TestRunner::deterministic();
     let (mut receipts, mut entries) = (0, 0);
+    let mut unseen: BTreeMap<&str, usize> = BTreeMap::new();
     for _ in 0..runs {
         let tree = busy(40).new_tree(&mut runner).unwrap();
         let mut played = tree.current().play();
         receipts += check(&mut played);
         entries += played.assembly.state().entries();
+        for (operation, count) in leave_out(&mut tree.current().play()) {
+            *unseen.entry(operation).or_default() += count;
+        }
     }
-    println!("{receipts} receipts of {runs} ledgers with {entries} entries");
+    println!(
+        "{receipts} receipts of {runs} ledgers with {entries} entries; not missed: {unseen:?}"
+    );
 }
