@@ -18,13 +18,23 @@ impl Scenario {
     #[must_use]
     pub fn random(seed: u64, signatures: Signatures) -> Self {
         let mut random = Random::new(seed, "scenario", 0);
-        let rounds = random.between(1, 5);
-        let interval_seconds = *random.choose(&[30, 600, 4000]).unwrap_or(&600);
-        let horizon = rounds * interval_seconds + 600;
+        let mut rounds = random.between(1, 5);
+        let mut interval_seconds = *random.choose(&[30, 600, 4000]).unwrap_or(&600);
+        let mut thinking_max_seconds = random.between(0, 400);
         let nodes = nodes(&mut random);
         let names: Vec<String> = nodes.iter().map(|node| node.name.clone()).collect();
         let candidate = nodes.iter().find(|node| node.joins_later);
         let candidate = candidate.map(|node| node.name.clone());
+        let proposals = if random.percent(6) {
+            // Nodes come and go between the ballots of one vote only where rounds overlap.
+            rounds = 4;
+            interval_seconds = 30;
+            thinking_max_seconds = random.between(100, 400);
+            coming_and_going(&mut random, &names, candidate.as_ref())
+        } else {
+            proposals(&mut random, &names, candidate.as_ref())
+        };
+        let horizon = rounds * interval_seconds + 600;
         Self {
             name: format!("random {seed}"),
             description: String::new(),
@@ -38,10 +48,10 @@ impl Scenario {
             predictions: random.below(4),
             signatures,
             thinking_min_seconds: 0,
-            thinking_max_seconds: random.between(0, 400),
+            thinking_max_seconds,
             policy: policy(&mut random),
             network: network(&mut random, &names, horizon),
-            proposals: proposals(&mut random, &names, candidate.as_ref()),
+            proposals,
             rotations: rotations(&mut random, &names, horizon),
             crashes: crashes(&mut random, &names, horizon),
             adversaries: adversaries(&mut random),
@@ -297,6 +307,24 @@ fn story(random: &mut Random, names: &[String], last: Option<&String>) -> Vec<Pr
             about(ProposalKind::EmergencyFreeze, SHARED),
         ],
     }
+}
+
+/// Authorizations that are voted on while a node leaves and, where one waits to, another joins.
+fn coming_and_going(
+    random: &mut Random,
+    names: &[String],
+    candidate: Option<&String>,
+) -> Vec<ProposalPlan> {
+    let founders: Vec<String> = (names.iter())
+        .filter(|name| Some(*name) != candidate)
+        .cloned()
+        .collect();
+    let leaves = of_node(ProposalKind::RemoveNode, random.choose(&founders));
+    let joins = candidate.map(|_| of_node(ProposalKind::AddNode, candidate));
+    let mut plans = vec![ProposalPlan::of(ProposalKind::AuthorizeModel), leaves];
+    plans.extend(joins);
+    plans.push(ProposalPlan::of(ProposalKind::AuthorizeAgent));
+    plans
 }
 
 /// Any one thing.

@@ -330,9 +330,7 @@ fn a_ballot_under_another_key_than_the_registered_one_is_found() {
     ));
 }
 
-/// Takes minutes: `cargo test --release --lib simulation -- --ignored`.
 #[test]
-#[ignore = "a removal while others vote is rare in random runs"]
 fn a_registry_in_place_of_the_frozen_electorate_is_found() {
     let (_, invariant) = found(Bug::LiveRegistry).expect("the bug is found");
     assert_eq!(invariant, Invariant::Validity);
