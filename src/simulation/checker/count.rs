@@ -99,6 +99,15 @@ pub(super) fn at_deadline(rule: &Rule, count: Count) -> Outcome {
     }
 }
 
+/// What the count comes to by all rules together: it expires where any of them misses its quorum,
+/// whatever the others say, and passes only by every one.
+pub(super) fn by_all(rules: &[Rule], count: Count) -> Outcome {
+    let outcomes: Vec<Outcome> = rules.iter().map(|rule| at_deadline(rule, count)).collect();
+    let worse = [Outcome::Expired, Outcome::Rejected];
+    let worst = worse.into_iter().find(|worse| outcomes.contains(worse));
+    worst.unwrap_or(Outcome::Passed)
+}
+
 /// Whether it passes whatever becomes of the open weight: if all of it rejects, contradicts
 /// itself, or stays away.
 pub(super) fn passes_surely(rules: &[Rule], count: Count) -> bool {
@@ -168,6 +177,29 @@ mod tests {
             };
             assert_eq!(at_deadline(&plain, count).name(), by_plain, "{count:?}");
             assert_eq!(at_deadline(&strict, count).name(), by_strict, "{count:?}");
+        }
+    }
+
+    #[test]
+    fn a_missed_quorum_comes_before_a_rejection_in_whatever_order_the_rules_stand() {
+        let many = rule("2/3", "2/3", None);
+        let few = rule("1/4", "2/3", Some("1/2"));
+        // (yes, no, of a total of six, by both)
+        for (yes, no, by_both) in [
+            (2, 0, "expired"),
+            (3, 3, "rejected"),
+            (3, 1, "rejected"),
+            (4, 0, "passed"),
+        ] {
+            let count = Count {
+                yes,
+                no,
+                total: 6,
+                ..Count::default()
+            };
+            for rules in [[many.clone(), few.clone()], [few.clone(), many.clone()]] {
+                assert_eq!(by_all(&rules, count).name(), by_both, "{count:?}");
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use super::due::Outcome as Due;
 use super::{Book, ConsensusText, Paper, Stage, invalid, read, text};
 use crate::governance::time::Timestamp;
 use crate::simulation::checker::Fault;
-use crate::simulation::checker::count::{Count, Outcome, at_deadline, fails_surely, passes_surely};
+use crate::simulation::checker::count::{Count, by_all, fails_surely, passes_surely};
 
 impl Book {
     pub(super) fn consensus_reached(&mut self, data: &str, at: Timestamp) -> Result<(), Fault> {
@@ -52,12 +52,7 @@ impl Book {
             at < paper.deadline && paper.early && surely(&paper.rules, count)
         } else {
             let closed = Count { open: 0, ..count };
-            let outcomes = paper.rules.iter().map(|rule| at_deadline(rule, closed));
-            let worst = outcomes
-                .into_iter()
-                .find(|outcome| *outcome != Outcome::Passed);
-            let name = worst.unwrap_or(Outcome::Passed).name();
-            at >= paper.deadline && consensus.decision == name
+            at >= paper.deadline && consensus.decision == by_all(&paper.rules, closed).name()
         };
         if !right {
             return Err(invalid(format!(
