@@ -193,6 +193,26 @@ impl World<'_> {
             self.tell_all(place, told);
             self.compare_soon(place, told.node, 0);
         }
+        self.tell_what_was_missed(place);
+    }
+
+    /// What was passed on while a node was down never arrived; those who know it repeat it. Who is down
+    /// as well does so after its own restart.
+    fn tell_what_was_missed(&mut self, place: usize) {
+        let honest = |from: &usize| {
+            let replica = &self.replicas[*from];
+            *from != place && !replica.byzantine && replica.engine.is_some()
+        };
+        let others = (0..self.replicas.len()).filter(honest);
+        let missed: Vec<(usize, ToldHead)> = others
+            .flat_map(|from| {
+                let known = self.replicas[from].heads.values().flatten();
+                known.map(move |told| (from, told.clone()))
+            })
+            .collect();
+        for (from, told) in missed {
+            self.tell(from, place, self.now, &Arc::new(told));
+        }
     }
 
     /// Two heads of a node's present term that can't both be true, if that is not on record.

@@ -62,3 +62,76 @@ fn a_seed_gives_the_same_report_and_ledger_wherever_it_runs() {
     };
     assert_ne!(once.head, run(&other).unwrap().head);
 }
+
+/// One half of a lie is passed on while the only other honest node is down; the other half comes to that
+/// node a day later and agrees with its ledger, so that only the first half can tell it.
+#[test]
+fn a_node_that_was_down_hears_of_the_lie_that_was_passed_on_meanwhile() {
+    let scenario: Scenario = MISSED.parse().unwrap();
+    let report = run(&scenario).unwrap();
+    assert_eq!(report.violation, None);
+    let accused = "command: submit-contradicting-heads";
+    assert!(report.met.contains_key(accused), "{:?}", report.met);
+}
+
+const MISSED: &str = r#"
+name = "random 5563"
+seed = 5563
+rounds = 1
+interval_seconds = 600
+checkpoint_seconds = 300
+predictions = 2
+signatures = "stand-in"
+thinking_min_seconds = 0
+thinking_max_seconds = 0
+
+[policy]
+base = "default"
+
+[network]
+loss_percent = 0
+duplicate_percent = 0
+retransmit_ms = 726
+
+[network.latency]
+distribution = "constant"
+ms = 100
+
+[[nodes]]
+name = "node-1"
+weight = 1
+
+[[nodes]]
+name = "node-2"
+weight = 3
+
+[[nodes]]
+name = "node-3"
+weight = 3
+
+[[proposals]]
+kind = "replace-key"
+node = "node-3"
+
+[proposals.honest]
+approve = 100
+reject = 0
+abstain = 0
+
+[[rotations]]
+node = "node-1"
+at_seconds = 754
+
+[[crashes]]
+node = "node-2"
+at_seconds = 136
+for_seconds = 1751
+torn = true
+
+[[adversaries]]
+behaviour = "checkpoint-liar"
+share = "1/3"
+
+[adversaries.trigger]
+percent = 85
+"#;
