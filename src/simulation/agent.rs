@@ -58,6 +58,15 @@ impl World<'_> {
         for proposal in waiting {
             self.plan_execution(place, proposal);
         }
+        // An accusation that was due while the node was down is not forgotten.
+        let heard = self.replicas[place].heard.iter();
+        let suspects: Vec<(NodeId, ProposalId)> = heard
+            .filter(|(_, ballots)| ballots.len() > 1)
+            .map(|(about, _)| *about)
+            .collect();
+        for (node, proposal) in suspects {
+            self.plan_accusation(place, node, proposal);
+        }
     }
 
     /// Plans to vote on a proposal and to close it.

@@ -135,3 +135,86 @@ share = "1/3"
 [adversaries.trigger]
 percent = 85
 "#;
+
+/// A node meant to accuse, and was down or had lost its last write when the moment came.
+#[test]
+fn an_accusation_is_not_forgotten_over_a_restart() {
+    let scenario: Scenario = FORGOTTEN.parse().unwrap();
+    let report = run(&scenario).unwrap();
+    assert_eq!(report.violation, None);
+    let accused = "command: submit-evidence";
+    assert!(report.met.contains_key(accused), "{:?}", report.met);
+}
+
+const FORGOTTEN: &str = r#"
+name = "random 6535"
+seed = 6535
+rounds = 1
+interval_seconds = 600
+checkpoint_seconds = 600
+predictions = 1
+signatures = "stand-in"
+thinking_min_seconds = 0
+thinking_max_seconds = 27
+
+[policy]
+base = "default"
+
+[network]
+loss_percent = 40
+duplicate_percent = 0
+retransmit_ms = 3017
+
+[network.latency]
+distribution = "constant"
+ms = 412
+
+[[nodes]]
+name = "node-1"
+weight = 1
+
+[[nodes]]
+name = "node-2"
+weight = 4
+
+[[nodes]]
+name = "node-3"
+weight = 3
+
+[[proposals]]
+kind = "authorize-model"
+
+[proposals.scope]
+environment = ["prod"]
+
+[proposals.honest]
+approve = 0
+reject = 0
+abstain = 100
+
+[[rotations]]
+node = "node-3"
+at_seconds = 99
+
+[[rotations]]
+node = "node-2"
+at_seconds = 1305
+
+[[crashes]]
+node = "node-2"
+at_seconds = 83
+for_seconds = 1187
+torn = true
+
+[[adversaries]]
+behaviour = "replayer"
+share = "3/4"
+
+[adversaries.trigger]
+rounds = [1]
+
+[[adversaries]]
+behaviour = "split-equivocator"
+share = "3/4"
+trigger = "always"
+"#;
