@@ -136,7 +136,7 @@ def count_of(threads):
 
 def machine(results):
     it = results["machine"]
-    busy = "" if it["load"] < 0.5 else \
+    busy = "" if it["load"] < it["cores"] / 2 else \
         " **The machine was busy with other things: not a figure of this run can be relied on.**"
     return (f"{it['cores']} cores of {it['cpu']}, {it['system']}; {it['rust']}; {it['openssl']}; "
             f"Python {it['python']}. Load before the run: {it['load']:.1f}. "
