@@ -333,16 +333,13 @@ fn ends_are_noted(state: &State) -> Result<(), String> {
 /// Who counts as Byzantine contradicted itself there, or was suspended for doing so elsewhere; and
 /// who contradicted itself counts as nothing else.
 fn byzantine_means_evidence(state: &State) -> Result<(), String> {
-    let suspended: BTreeSet<_> = state
-        .convictions()
-        .filter(|(_, record)| record.suspended)
-        .map(|(node, _)| node)
-        .collect();
+    // One that had been removed by then is not suspended, and its other ballots count no more either.
+    let convicted: BTreeSet<_> = state.convictions().map(|(node, _)| node).collect();
     for (proposal, node, member) in members(state) {
         let here = state.evidence_against(node, proposal.id()).is_some();
         let byzantine = member.standing() == Standing::Byzantine;
         let sound = if byzantine {
-            here || suspended.contains(&node)
+            here || convicted.contains(&node)
         } else {
             !here
         };
