@@ -94,6 +94,9 @@ impl OutputSummary {
     /// The most figures of one summary.
     pub const MAX_FIGURES: usize = 256;
 
+    /// The longest number, in bytes.
+    pub const MAX_NUMBER_BYTES: usize = 64;
+
     /// Takes figures in any order.
     ///
     /// # Errors
@@ -117,7 +120,10 @@ impl OutputSummary {
         for (name, number) in &figures {
             let text = number.get();
             let numeric = text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
-            if !numeric || text.len() > 64 || canonical::check(text, Numbers::Any).is_err() {
+            if !numeric
+                || text.len() > Self::MAX_NUMBER_BYTES
+                || canonical::check(text, Numbers::Any).is_err()
+            {
                 return Err(SummaryError::Number(name.clone()));
             }
         }

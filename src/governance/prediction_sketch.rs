@@ -11,7 +11,7 @@ use super::canonical::is_number;
 use super::id::Subject;
 use super::label::Label;
 use super::prediction::{OutputSummary, PredictionVerdict};
-use super::scope::Scope;
+use super::scope::{Scope, ScopeKey};
 
 /// What the rules ask of a prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,7 +171,10 @@ impl<'a> Steps<'a> {
             let name = self.label()?;
             self.literal(b":")?;
             let number = self.run(IN_NUMBER);
-            if !ascends(previous, name) || number.len() > 64 || !is_number(number.as_bytes()) {
+            if !ascends(previous, name)
+                || number.len() > OutputSummary::MAX_NUMBER_BYTES
+                || !is_number(number.as_bytes())
+            {
                 return None;
             }
             previous = name;
@@ -193,8 +196,8 @@ impl<'a> Steps<'a> {
         for _ in 0..Scope::MAX_KEYS {
             let key = self.run(IN_KEY);
             self.literal(b"\":\"")?;
-            self.text(256)?;
-            if !ascends(previous, key) || key.len() > 64 {
+            self.text(Scope::MAX_VALUE_BYTES)?;
+            if !ascends(previous, key) || key.len() > ScopeKey::MAX_BYTES {
                 return None;
             }
             previous = key;

@@ -16,6 +16,9 @@ use super::text::serde_as_text;
 pub struct ScopeKey(Box<str>);
 
 impl ScopeKey {
+    /// The longest name, in bytes.
+    pub const MAX_BYTES: usize = 64;
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -63,7 +66,7 @@ impl FromStr for ScopeKey {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'-');
-        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) {
+        if (1..=Self::MAX_BYTES).contains(&text.len()) && text.bytes().all(allowed) {
             Ok(Self(text.into()))
         } else {
             Err(ParseScopeError::Key(text.chars().take(80).collect()))
@@ -75,7 +78,7 @@ serde_as_text!(ScopeKey, "a key of a-z, 0-9, '_', '.' and '-'");
 
 fn check_value(key: &ScopeKey, value: &str) -> Result<(), ParseScopeError> {
     let printable = value.bytes().all(|byte| (0x20..0x7f).contains(&byte));
-    if value.is_empty() || value.len() > 256 || !printable {
+    if value.is_empty() || value.len() > Scope::MAX_VALUE_BYTES || !printable {
         return Err(ParseScopeError::Value(key.clone()));
     }
     Ok(())
@@ -104,6 +107,9 @@ pub struct CheckContext(BTreeMap<ScopeKey, String>);
 impl Scope {
     /// The most dimensions of one scope.
     pub const MAX_KEYS: usize = 64;
+
+    /// The longest value, in bytes.
+    pub const MAX_VALUE_BYTES: usize = 256;
 
     /// The unrestricted scope.
     #[must_use]
