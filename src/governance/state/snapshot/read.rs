@@ -73,6 +73,15 @@ fn ensure(holds: bool, otherwise: &'static str) -> Result<(), BadRecord> {
     }
 }
 
+/// Requires that what is read into a map comes in the map's order.
+fn ascends<K: Ord, V>(known: &BTreeMap<K, V>, next: &K) -> Result<(), BadRecord> {
+    let last = known.last_key_value();
+    ensure(
+        last.is_none_or(|(last, _)| last < next),
+        "the record is out of order",
+    )
+}
+
 impl StateReader {
     /// A reader that expects the first record.
     #[must_use]
@@ -399,11 +408,7 @@ impl StateReader {
     fn evidence(&mut self, record: &EvidenceEntry) -> Result<(), BadRecord> {
         self.is_past(record.seq)?;
         let place = (record.node, record.proposal);
-        let last = self.evidence.last_key_value();
-        ensure(
-            last.is_none_or(|(last, _)| *last < place),
-            "the record is out of order",
-        )?;
+        ascends(&self.evidence, &place)?;
         let proposal = self.proposals.get(record.proposal);
         ensure(
             proposal.is_some_and(|it| it.member(record.node).is_some()),
@@ -421,11 +426,7 @@ impl StateReader {
     fn contradicting_heads(&mut self, record: &ContradictionEntry) -> Result<(), BadRecord> {
         self.is_past(record.seq)?;
         let place = (record.node, record.term);
-        let last = self.contradicting_heads.last_key_value();
-        ensure(
-            last.is_none_or(|(last, _)| *last < place),
-            "the record is out of order",
-        )?;
+        ascends(&self.contradicting_heads, &place)?;
         let node = self.registry.get(record.node);
         ensure(
             node.is_some_and(|node| node.added_at() <= record.term) && record.term < record.seq,
