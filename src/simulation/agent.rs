@@ -59,14 +59,7 @@ impl World<'_> {
             self.plan_execution(place, proposal);
         }
         // An accusation that was due while the node was down is not forgotten.
-        let heard = self.replicas[place].heard.iter();
-        let suspects: Vec<(NodeId, ProposalId)> = heard
-            .filter(|(_, ballots)| ballots.len() > 1)
-            .map(|(about, _)| *about)
-            .collect();
-        for (node, proposal) in suspects {
-            self.plan_accusation(place, node, proposal);
-        }
+        self.reconsider(place, |_, _| true);
     }
 
     /// Plans to vote on a proposal and to close it.
@@ -263,26 +256,19 @@ impl World<'_> {
         }
     }
 
-    /// Looks again at what was heard about a proposal before it was known.
-    pub(super) fn reconsider(&mut self, place: usize, proposal: ProposalId) {
+    /// Looks again at what was heard of a node on a proposal, where it is about those that `concerns`
+    /// picks: by now the proposal may be known, or the node's key another one.
+    pub(super) fn reconsider(
+        &mut self,
+        place: usize,
+        concerns: impl Fn(NodeId, ProposalId) -> bool,
+    ) {
         let heard = self.replicas[place].heard.iter();
-        let suspects: Vec<NodeId> = heard
-            .filter(|((_, about), ballots)| *about == proposal && ballots.len() > 1)
-            .map(|((node, _), _)| *node)
+        let suspects: Vec<(NodeId, ProposalId)> = heard
+            .filter(|((node, proposal), ballots)| ballots.len() > 1 && concerns(*node, *proposal))
+            .map(|(about, _)| *about)
             .collect();
-        for node in suspects {
-            self.plan_accusation(place, node, proposal);
-        }
-    }
-
-    /// Looks again at what was heard of a node whose key has changed.
-    pub(super) fn reconsider_node(&mut self, place: usize, node: NodeId) {
-        let heard = self.replicas[place].heard.iter();
-        let about: Vec<ProposalId> = heard
-            .filter(|((voter, _), ballots)| *voter == node && ballots.len() > 1)
-            .map(|((_, proposal), _)| *proposal)
-            .collect();
-        for proposal in about {
+        for (node, proposal) in suspects {
             self.plan_accusation(place, node, proposal);
         }
     }

@@ -51,7 +51,7 @@ impl World<'_> {
                 self.plan_vote(place, proposal);
             }
         }
-        self.reconsider_node(place, node);
+        self.reconsider(place, |about, _| about == node);
     }
 
     /// Lets nodes record predictions in turn: of the model that the round is about, and of one that

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Acting, Deed, Occasion, What};
+use super::{Acting, Occasion, What};
 use crate::governance::digest::Digest;
 use crate::governance::evidence::{Divergence, SignedHead};
 use crate::governance::merkle::TreeRoot;
@@ -20,12 +20,12 @@ pub(super) fn act(occasion: &Occasion<'_>, acting: &mut Acting<'_>) -> Result<()
     if let Some(first) = made_up.first_mut() {
         *first = Digest::of(b"another history");
     }
-    let count = acting.honest.len() as u64;
-    if count == 0 || size < 2 {
+    if size < 2 {
         return Ok(());
     }
-    let one = acting.random.below(count);
-    let other = (one + 1 + acting.random.below(count.saturating_sub(1))) % count;
+    let Some([one, other]) = acting.two_honest() else {
+        return Ok(());
+    };
     let (smaller, larger) = if acting.random.percent(50) {
         // Of one size, with two roots.
         (head(acting, &hashes, size)?, head(acting, &made_up, size)?)
@@ -41,17 +41,7 @@ pub(super) fn act(occasion: &Occasion<'_>, acting: &mut Acting<'_>) -> Result<()
         (smaller, larger)
     };
     for (told, to) in [(smaller, one), (larger, other)] {
-        let patience = if acting.random.percent(20) {
-            172_800
-        } else {
-            60
-        };
-        let after = acting.while_of(patience);
-        let place = usize::try_from(to).unwrap_or(0);
-        if let Some((to, _)) = acting.honest.get(place) {
-            let what = What::Tell(*to, Arc::new(told));
-            acting.deeds.push(Deed { after, what });
-        }
+        acting.soon_or_late(What::Tell(to, Arc::new(told)));
     }
     Ok(())
 }

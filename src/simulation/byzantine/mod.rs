@@ -228,6 +228,26 @@ impl Acting<'_> {
         self.random.below(seconds.saturating_mul(1_000_000))
     }
 
+    /// The places of two honest nodes, the same one twice where there is no other; `None` where there
+    /// is none at all.
+    pub(crate) fn two_honest(&mut self) -> Option<[usize; 2]> {
+        let count = self.honest.len() as u64;
+        if count == 0 {
+            return None;
+        }
+        let one = self.random.below(count);
+        let other = (one + 1 + self.random.below(count - 1)) % count;
+        let place = |of: u64| self.honest.get(usize::try_from(of).ok()?).map(|it| it.0);
+        Some([place(one)?, place(other)?])
+    }
+
+    /// Does something within a minute; sometimes only long after a decision.
+    pub(crate) fn soon_or_late(&mut self, what: What) {
+        let patience = if self.random.percent(20) { 172_800 } else { 60 };
+        let after = self.while_of(patience);
+        self.deeds.push(Deed { after, what });
+    }
+
     pub(crate) fn vote_id(&mut self) -> VoteId {
         VoteId::from_uuid(self.random.uuid())
     }

@@ -369,7 +369,7 @@ impl<'s> World<'s> {
                     if self.votes_honestly(place, round) {
                         self.plan_vote(place, proposal);
                     }
-                    self.reconsider(place, proposal);
+                    self.reconsider(place, |_, about| about == proposal);
                     self.occasion(Some(place), Cue::Opened(proposal))?;
                 }
                 Event::VoteCast(ballot) => {
