@@ -120,6 +120,8 @@
 pub mod chain;
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "cli")]
+mod clock;
 #[cfg(feature = "cluster")]
 pub mod cluster;
 pub mod governance;

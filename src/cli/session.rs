@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use etcetera::BaseStrategy as _;
 use zeroize::Zeroizing;
@@ -18,6 +18,7 @@ use super::tree;
 use crate::chain::line::{Head, Line};
 use crate::chain::lines::{Ending, LineReader};
 use crate::cli::progress::ReplayBar;
+use crate::clock::system_time;
 use crate::governance::command::Command;
 use crate::governance::digest::Digest;
 use crate::governance::event::Recorded;
@@ -543,15 +544,4 @@ fn default_key_dir() -> Result<PathBuf, Failure> {
             .hint("name a key directory with --keys DIR")
     })?;
     Ok(strategy.data_dir().join("althing").join("keys"))
-}
-
-/// The machine's clock. A clock before 1970 or after 9999 reads as that bound.
-fn system_time() -> Timestamp {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since_epoch.as_micros())
-        .ok()
-        .and_then(Timestamp::from_micros)
-        .unwrap_or(Timestamp::MAX)
 }

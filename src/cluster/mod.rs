@@ -29,11 +29,9 @@ pub mod application;
 pub mod audit;
 pub mod certificate;
 pub mod client;
-mod clock;
 pub mod command;
 pub mod config;
 pub mod control;
-
 pub mod engine;
 pub mod judge;
 pub mod ledger;

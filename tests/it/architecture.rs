@@ -12,6 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ledger", &["chain", "governance"]),
     ("parallel", &["chain", "governance", "ledger", "replay"]),
     ("state_dir", &["identity"]),
+    ("clock", &["governance"]),
     (
         "node",
         &[
@@ -26,7 +27,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "cluster",
-        &["chain", "governance", "identity", "ledger", "node"],
+        &["chain", "clock", "governance", "identity", "ledger", "node"],
     ),
     (
         "simulation",
