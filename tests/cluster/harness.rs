@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::network::{Network, set_clock};
+
 /// How long anything may take before a test gives up. It says nothing about how long it should.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -22,6 +24,7 @@ pub struct Cluster {
     dir: TempDir,
     nodes: Vec<Option<Child>>,
     port: u16,
+    network: Option<Network>,
 }
 
 /// What a program printed and how it ended.
@@ -34,7 +37,7 @@ pub struct Ran {
 }
 
 impl Ran {
-    fn of(output: &Output) -> Self {
+    pub fn of(output: &Output) -> Self {
         Self {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -61,6 +64,7 @@ impl Cluster {
             dir,
             nodes: (0..nodes).map(|_| None).collect(),
             port,
+            network: None,
         };
         let all = cluster.path("all");
         let line = format!(
@@ -78,6 +82,42 @@ impl Cluster {
             cluster.start(node);
         }
         cluster
+    }
+
+    /// Founds a cluster whose nodes have a host and a clock each, and starts them; or says why this
+    /// machine can't.
+    pub fn networked(nodes: usize) -> Result<Self, String> {
+        let network = Network::of(nodes)?;
+        let mut cluster = Self::of(nodes);
+        for node in 1..=nodes {
+            let file = cluster.node(node).join("cluster.toml");
+            let mut text = fs::read_to_string(&file).unwrap();
+            for other in 1..=nodes {
+                let local = format!("127.0.0.1:{}", usize::from(cluster.port) + other - 1);
+                text = text.replace(&local, &Network::address(other));
+            }
+            fs::write(&file, text).unwrap();
+            cluster.set_clock(node, 0);
+        }
+        cluster.network = Some(network);
+        for node in 1..=nodes {
+            cluster.start(node);
+        }
+        Ok(cluster)
+    }
+
+    /// Gives the network a command.
+    pub fn network(&mut self, command: &str) {
+        self.network.as_mut().unwrap().command(command);
+    }
+
+    /// Sets the clock of a node's host; a running node sees it within a second.
+    pub fn set_clock(&self, node: usize, seconds: i64) {
+        set_clock(&self.clock(node), seconds);
+    }
+
+    fn clock(&self, node: usize) -> PathBuf {
+        self.path(&format!("clock{node}"))
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -112,6 +152,24 @@ impl Cluster {
         Ran::of(&child.wait_with_output().unwrap())
     }
 
+    /// Begins to order a statement through a node; what becomes of it is asked for later.
+    pub fn begin_submit(&self, node: usize, statement: &str, seconds: u64) -> Child {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_althing"))
+            .args(["--json", "--no-input", "cluster", "submit", "--timeout"])
+            .arg(seconds.to_string())
+            .arg(self.node(node))
+            .arg("-")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        use std::io::Write as _;
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(statement.as_bytes()).unwrap();
+        child
+    }
+
     /// Starts a node.
     pub fn start(&mut self, node: usize) {
         let log = fs::OpenOptions::new()
@@ -119,7 +177,11 @@ impl Cluster {
             .append(true)
             .open(self.path(&format!("node{node}.log")))
             .unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_althing"))
+        let mut program = match &self.network {
+            Some(network) => network.program(node, &self.clock(node)),
+            None => Command::new(env!("CARGO_BIN_EXE_althing")),
+        };
+        let child = program
             .args(["cluster", "run"])
             .arg(self.node(node))
             .stdin(Stdio::null())

@@ -11,4 +11,5 @@ mod faults;
 mod harness;
 mod liar;
 mod members;
+mod network;
 mod schedules;
