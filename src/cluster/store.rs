@@ -254,11 +254,6 @@ impl Undecided {
         self.values.get(id)
     }
 
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Value> {
-        self.values.values()
-    }
-
     /// Keeps a value. It is on disk when this returns.
     ///
     /// # Errors

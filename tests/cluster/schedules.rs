@@ -91,6 +91,12 @@ fn a_short_schedule() {
     schedule(7, &mut BTreeMap::new());
 }
 
+/// In it a height takes many rounds, in each of which something else is proposed.
+#[test]
+fn a_schedule_with_a_long_height() {
+    schedule(4, &mut BTreeMap::new());
+}
+
 /// What happened how often, over all schedules.
 type Met = BTreeMap<String, u64>;
 

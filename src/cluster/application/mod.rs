@@ -158,7 +158,7 @@ impl Application {
             } => {
                 debug!(%height, %round, proposer = %proposer.0.short(), "round started");
                 self.round = round;
-                let values = self.known_values(height)?;
+                let values = self.early_values(height)?;
                 let _ = reply_value.send(values);
             }
             AppMsg::GetValue {

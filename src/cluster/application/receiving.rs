@@ -20,43 +20,30 @@ use crate::cluster::value::Value;
 const MAX_AHEAD: u64 = 8;
 const MAX_PER_PROPOSER: usize = 4;
 
-/// How many values one node may propose in one round before its others are not looked at.
-const MAX_PER_ROUND: usize = 4;
+/// How many values one node may propose in one round before its others are not looked at: two are a
+/// contradiction, and the engine keeps no more.
+const MAX_PER_ROUND: usize = 2;
 
 impl Application {
-    /// The values of a height that this node knows, judged now.
-    pub(super) fn known_values(
+    /// The values of a height that came before it began.
+    ///
+    /// Only these: the engine remembers what it was given at this height, in its log, too, and takes no
+    /// more than two values a round. What was given to it once more in a later round would take the place
+    /// of what is proposed there.
+    pub(super) fn early_values(
         &mut self,
         height: Height,
     ) -> Result<Vec<ProposedValue<Althing>>, ReplicaError> {
         if height != self.replica.next_height() {
             return Ok(Vec::new());
         }
-        let early = std::mem::take(&mut self.early);
-        let (mut values, mut rest) = (Vec::new(), Vec::new());
-        for part in early {
-            if is_of(&part, height.0) {
-                values.extend(self.receive(part)?);
-            } else {
-                rest.push(part);
-            }
-        }
-        self.early.append(&mut rest);
-        let kept: Vec<Value> = self.replica.undecided().iter().cloned().collect();
-        for value in kept {
-            let id = value.id();
-            if values
-                .iter()
-                .any(|known: &ProposedValue<Althing>| known.value == id)
-            {
-                continue;
-            }
-            let proposer = *self
-                .replica
-                .deciders()
-                .proposer(height, self.round)
-                .address();
-            values.push(self.judged(&value, self.round, Round::Nil, proposer));
+        let (ours, later): (Vec<Part>, Vec<Part>) = std::mem::take(&mut self.early)
+            .into_iter()
+            .partition(|part| is_of(part, height.0));
+        self.early = later;
+        let mut values = Vec::new();
+        for part in ours {
+            values.extend(self.receive(part)?);
         }
         Ok(values)
     }
