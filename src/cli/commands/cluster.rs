@@ -110,6 +110,9 @@ pub struct Submit {
     timeout: Option<u64>,
 }
 
+/// How long a node may take to say how it is. One that hangs must not hang those who look after it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Runs `althing cluster`.
 pub fn run(command: &ClusterCommand, session: &Session, output: &Output) -> Result<Exit, Failure> {
     match command {
@@ -117,14 +120,14 @@ pub fn run(command: &ClusterCommand, session: &Session, output: &Output) -> Resu
         ClusterCommand::Join(arguments) => join(arguments, output),
         ClusterCommand::Run(node) => run_process(&node.dir),
         ClusterCommand::Status(node) => {
-            let status = connect(&node.dir, None)?.status()?;
+            let status = connect(&node.dir, Some(PATIENCE))?.status()?;
             output.report(&StatusReport { status })?;
             Ok(Exit::Ok)
         }
         ClusterCommand::Submit(arguments) => submit(arguments, output),
         ClusterCommand::Verify(node) => verify(&node.dir, output),
         ClusterCommand::Metrics(node) => {
-            output.text(&connect(&node.dir, None)?.metrics()?)?;
+            output.text(&connect(&node.dir, Some(PATIENCE))?.metrics()?)?;
             Ok(Exit::Ok)
         }
     }
