@@ -163,7 +163,7 @@ async fn run_engine(
         config: EngineConfig::new(config)?,
         transport: secret::existing_or_new(&dir.join(KEY_DIR), TRANSPORT)?,
         wal: log,
-        signer: signer.clone(),
+        signer: signer.clone().map(|signer| Box::new(signer) as _),
         wire,
     })
     .await?;

@@ -142,7 +142,7 @@ async fn lie(
         config: EngineConfig::new(&config).unwrap(),
         transport: secret::existing_or_new(&keys, "transport.key").unwrap(),
         wal: dir.join("wal/consensus.wal"),
-        signer: Some(signer.clone()),
+        signer: Some(Box::new(signer.clone())),
         wire: Wire::default(),
     })
     .await

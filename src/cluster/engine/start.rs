@@ -8,9 +8,11 @@ use arc_malachitebft_app_channel::{
     RequestContext, SyncContext, WalContext,
 };
 
+use arc_malachitebft_signing::Signer;
+
 use super::codec::Wire;
 use super::node_config::EngineConfig;
-use super::signing::{SharedSigner, Verifying};
+use super::signing::Verifying;
 use super::types::{Address, Althing};
 use crate::governance::id::{LedgerId, NodeId};
 use crate::identity::secret::Secret;
@@ -28,7 +30,7 @@ pub struct Engine {
     /// Where the engine keeps its write-ahead log.
     pub wal: PathBuf,
     /// Who signs; nobody where the node only watches.
-    pub signer: Option<SharedSigner>,
+    pub signer: Option<Box<dyn Signer<Althing>>>,
     /// The codec.
     pub wire: Wire,
 }
@@ -63,7 +65,7 @@ pub async fn start(engine: Engine) -> Result<(Channels<Althing>, EngineHandle), 
     let moniker = arc_malachitebft_app_channel::app::config::NodeConfig::moniker(&engine.config);
     let identity = NetworkIdentity::new(moniker.to_owned(), keypair, name);
     let consensus = match engine.signer {
-        Some(signer) => ConsensusContext::new_validator(address, verifier, Box::new(signer)),
+        Some(signer) => ConsensusContext::new_validator(address, verifier, signer),
         None => ConsensusContext::new_full_node(address, verifier),
     };
     EngineBuilder::new(Althing, engine.config)
