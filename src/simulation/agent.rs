@@ -103,7 +103,10 @@ impl World<'_> {
         };
         let status = |proposal: ProposalId| Some(state.proposals().get(proposal)?.status());
         match task {
-            Task::Vote(proposal) => self.vote(place, proposal)?,
+            Task::Vote(proposal) => {
+                self.vote(place, proposal)?;
+                self.take_offered_key(place, proposal)?;
+            }
             Task::Close(_, MOST_ATTEMPTS) | Task::Execute(_, MOST_ATTEMPTS) => {}
             Task::Close(proposal, attempt) if status(proposal) == Some(Status::Voting) => {
                 self.say(place, Origin::Honest, Command::Close(proposal));

@@ -264,7 +264,7 @@ fn another_policy(random: &mut Random) -> ProposalPlan {
 /// Proposals that belong together.
 fn story(random: &mut Random, names: &[String], last: Option<&String>) -> Vec<ProposalPlan> {
     // Adversaries are the last founders, so that the last one has most often to be reinstated.
-    match random.below(8) {
+    match random.below(9) {
         0 => vec![
             about(ProposalKind::AuthorizeAgent, SHARED),
             delegation(SHARED, CHILD),
@@ -300,6 +300,11 @@ fn story(random: &mut Random, names: &[String], last: Option<&String>) -> Vec<Pr
             another_policy(random),
             ProposalPlan::of(ProposalKind::AuthorizeModel),
             another_policy(random),
+        ],
+        7 => vec![
+            about(ProposalKind::EmergencyFreeze, SHARED),
+            about(ProposalKind::LiftFreeze, SHARED),
+            about(ProposalKind::LiftFreeze, SHARED),
         ],
         _ => vec![
             about(ProposalKind::EmergencyFreeze, SHARED),

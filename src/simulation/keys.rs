@@ -6,19 +6,46 @@ use super::world::{Origin, World};
 use crate::governance::command::Command;
 use crate::governance::digest::Digest;
 use crate::governance::event::{Event, RecoveryRecorded};
-use crate::governance::id::NodeId;
+use crate::governance::id::{NodeId, ProposalId};
 use crate::governance::key::PublicKey;
 use crate::governance::prediction::{OutputSummary, Prediction};
-use crate::governance::proposal::Rotation;
+use crate::governance::proposal::{Action, NewKey, Rotation};
 use crate::governance::scope::CheckContext;
 
 impl World<'_> {
     /// A node changes its own key, if it takes part.
     pub(super) fn rotate(&mut self, place: usize) -> Result<(), Broken> {
+        if self.state_of(place).is_none() {
+            return Ok(());
+        }
+        let new_key = self.new_key(place)?;
+        self.rotate_to(place, new_key)
+    }
+
+    /// A node that is to get a key by a decision changes to it by itself now and then, before the
+    /// decision is carried out.
+    pub(super) fn take_offered_key(
+        &mut self,
+        place: usize,
+        proposal: ProposalId,
+    ) -> Result<(), Broken> {
+        let node = self.replicas[place].signer.node();
+        let offered = self.state_of(place).and_then(|state| {
+            match &state.proposals().get(proposal)?.content().action {
+                Action::ReplaceKey(offered) if offered.node == node => Some(offered.clone()),
+                _ => None,
+            }
+        });
+        match offered {
+            Some(offered) if self.ids.percent(20) => self.rotate_to(place, offered),
+            _ => Ok(()),
+        }
+    }
+
+    fn rotate_to(&mut self, place: usize, new_key: NewKey) -> Result<(), Broken> {
         let Some(ledger) = self.state_of(place).map(|state| state.ledger()) else {
             return Ok(());
         };
-        let new_key = self.new_key(place)?;
         let replica = &self.replicas[place];
         let rotation = replica.signer.sign(Rotation {
             ledger,

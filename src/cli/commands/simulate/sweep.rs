@@ -233,7 +233,7 @@ fn verdict(swept: &[Cell], output: &Output) -> Result<Exit, Failure> {
 }
 
 /// From how many random runs on all of [`SOMETIMES`] has to be met.
-const ENOUGH: u64 = 10_000;
+const ENOUGH: u64 = 100_000;
 
 /// How many random scenarios are kept in memory at once.
 const CHUNK: u64 = 1000;
