@@ -19,10 +19,11 @@ use proptest::prelude::*;
 
 use super::types::Scheme;
 use super::*;
+use crate::governance::consensus::ConsensusStep;
 use crate::governance::digest::Digest;
 use crate::governance::id::{LedgerId, NodeId};
 use crate::governance::key::{Algorithm, Signature};
-use crate::identity::{ConsensusJournal, ConsensusSlot, ConsensusStep, SigningKey};
+use crate::identity::{ConsensusJournal, ConsensusSlot, SigningKey};
 use crate::testing::Assembly;
 
 type Ctx = Althing;
