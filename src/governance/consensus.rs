@@ -73,6 +73,19 @@ pub struct ConsensusChoice {
 }
 
 impl ConsensusPlace {
+    /// Whether a message that says this here is signed with one of these keys.
+    #[must_use]
+    pub fn is_signed_by(
+        &self,
+        said: &SignedChoice,
+        keys: &[&PublicKey],
+        verifier: &dyn SignatureVerifier,
+    ) -> bool {
+        let message = self.message(&said.choice());
+        let mut keys = keys.iter();
+        keys.any(|key| verifier.verify(key, &message, &said.signature))
+    }
+
     /// The bytes that the signature covers.
     #[must_use]
     pub fn message(&self, choice: &ConsensusChoice) -> Vec<u8> {
@@ -171,6 +184,21 @@ impl SignedChoice {
 }
 
 impl ConsensusEquivocation {
+    /// What a node said twice in one place, in the one order.
+    #[must_use]
+    pub fn new(place: ConsensusPlace, one: SignedChoice, other: SignedChoice) -> Self {
+        let found = Self {
+            first: one,
+            height: place.height,
+            ledger: place.ledger,
+            node: place.node,
+            round: place.round,
+            second: other,
+            step: place.step,
+        };
+        found.ordered()
+    }
+
     /// The same evidence in its one order.
     #[must_use]
     pub fn ordered(self) -> Self {
@@ -206,11 +234,9 @@ impl ConsensusEquivocation {
             round: self.round,
             step: self.step,
         };
-        [&self.first, &self.second].into_iter().all(|signed| {
-            let message = place.message(&signed.choice());
-            let mut keys = keys.iter();
-            keys.any(|key| verifier.verify(key, &message, &signed.signature))
-        })
+        [&self.first, &self.second]
+            .into_iter()
+            .all(|said| place.is_signed_by(said, keys, verifier))
     }
 }
 

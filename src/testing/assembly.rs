@@ -413,16 +413,8 @@ impl<L: Ledger> Assembly<L> {
             }
         };
         let is_proposal = step == ConsensusStep::Propose;
-        ConsensusEquivocation {
-            first: sign(is_proposal.then_some(b"one value")),
-            height,
-            ledger: place.ledger,
-            node: place.node,
-            round: place.round,
-            second: sign(Some(b"another value")),
-            step,
-        }
-        .ordered()
+        let one = sign(is_proposal.then_some(b"one value"));
+        ConsensusEquivocation::new(place, one, sign(Some(b"another value")))
     }
 
     /// A node that is not registered yet, with the proof that it holds its key. It takes the next

@@ -4,10 +4,10 @@
 //! The engine's own messages name no ledger: without it, a vote in one cluster would be good in
 //! another that has the same node.
 
-use arc_malachitebft_app_channel::app::consensus::MisbehaviorEvidence;
+use arc_malachitebft_app_channel::app::consensus::{MisbehaviorEvidence, SignedConsensusMsg};
 use arc_malachitebft_app_channel::app::types::core::{NilOrVal, Round, SignedMessage, VoteType};
 
-use super::types::{Althing, Proposal, ValueId, Vote};
+use super::types::{Althing, Heard, Proposal, ValueId, Vote};
 use crate::governance::consensus::{
     ConsensusChoice, ConsensusEquivocation, ConsensusPlace, ConsensusStep, SignedChoice,
 };
@@ -77,75 +77,57 @@ fn choice_of_proposal(proposal: &Proposal) -> ConsensusChoice {
     }
 }
 
+/// A vote as it is kept and compared.
+#[must_use]
+pub fn heard_vote(ledger: LedgerId, signed: &SignedMessage<Althing, Vote>) -> Heard {
+    let said = signed_choice(choice_of_vote(&signed.message), &signed.signature);
+    let place = place_of_vote(ledger, &signed.message);
+    Heard { place, said }
+}
+
+/// A proposal as it is kept and compared.
+#[must_use]
+pub fn heard_proposal(ledger: LedgerId, proposal: &Proposal, signature: &Signature) -> Heard {
+    let said = signed_choice(choice_of_proposal(proposal), signature);
+    let place = place_of_proposal(ledger, proposal);
+    Heard { place, said }
+}
+
+/// What the engine has received, as it is kept and compared.
+#[must_use]
+pub fn heard(ledger: LedgerId, message: &SignedConsensusMsg<Althing>) -> Heard {
+    match message {
+        SignedConsensusMsg::Vote(vote) => heard_vote(ledger, vote),
+        SignedConsensusMsg::Proposal(signed) => {
+            heard_proposal(ledger, &signed.message, &signed.signature)
+        }
+    }
+}
+
 /// What the engine reports, as evidence that anyone can check.
 #[must_use]
 pub fn equivocations(
     ledger: LedgerId,
     reported: &MisbehaviorEvidence<Althing>,
 ) -> Vec<ConsensusEquivocation> {
-    let votes = (reported.votes.iter())
-        .flat_map(|(_, pairs)| pairs)
-        .filter_map(|(first, second)| of_votes(ledger, first, second));
-    let proposals = (reported.proposals.iter())
-        .flat_map(|(_, pairs)| pairs)
-        .filter_map(|(first, second)| of_proposals(ledger, first, second));
-    votes.chain(proposals).collect()
+    let votes = (reported.votes.iter()).flat_map(|(_, pairs)| pairs);
+    let votes = votes.map(|(one, other)| [heard_vote(ledger, one), heard_vote(ledger, other)]);
+    let proposals = (reported.proposals.iter()).flat_map(|(_, pairs)| pairs);
+    let proposals = proposals.map(|(one, other)| {
+        [one, other].map(|it| heard_proposal(ledger, &it.message, &it.signature))
+    });
+    let pairs = votes.chain(proposals);
+    let found = pairs.filter(|[one, other]| one.place == other.place);
+    found
+        .map(|[one, other]| ConsensusEquivocation::new(one.place, one.said, other.said))
+        .filter(ConsensusEquivocation::is_contradiction)
+        .collect()
 }
 
-/// Two votes as evidence, if they contradict each other.
-#[must_use]
-pub fn of_votes(
-    ledger: LedgerId,
-    first: &SignedMessage<Althing, Vote>,
-    second: &SignedMessage<Althing, Vote>,
-) -> Option<ConsensusEquivocation> {
-    let said = |signed: &SignedMessage<Althing, Vote>| {
-        let (vote, signature) = (&signed.message, signed.signature.clone());
-        (
-            place_of_vote(ledger, vote),
-            signed_choice(choice_of_vote(vote), signature),
-        )
-    };
-    equivocation(said(first), said(second))
-}
-
-/// Two proposals as evidence, if they contradict each other.
-#[must_use]
-pub fn of_proposals(
-    ledger: LedgerId,
-    first: &SignedMessage<Althing, Proposal>,
-    second: &SignedMessage<Althing, Proposal>,
-) -> Option<ConsensusEquivocation> {
-    let said = |signed: &SignedMessage<Althing, Proposal>| {
-        let (proposal, signature) = (&signed.message, signed.signature.clone());
-        (
-            place_of_proposal(ledger, proposal),
-            signed_choice(choice_of_proposal(proposal), signature),
-        )
-    };
-    equivocation(said(first), said(second))
-}
-
-fn signed_choice(choice: ConsensusChoice, signature: Signature) -> SignedChoice {
+fn signed_choice(choice: ConsensusChoice, signature: &Signature) -> SignedChoice {
     SignedChoice {
         earlier_round: choice.earlier_round,
-        signature,
+        signature: signature.clone(),
         value: choice.value,
     }
-}
-
-fn equivocation(
-    (place, first): (ConsensusPlace, SignedChoice),
-    (other, second): (ConsensusPlace, SignedChoice),
-) -> Option<ConsensusEquivocation> {
-    let found = ConsensusEquivocation {
-        first,
-        height: place.height,
-        ledger: place.ledger,
-        node: place.node,
-        round: place.round,
-        second,
-        step: place.step,
-    };
-    (place == other && found.is_contradiction()).then(|| found.ordered())
 }

@@ -131,6 +131,15 @@ fn every_message_has_one_form() {
     }
     let parts = [
         Part::Command("{}".into()),
+        Part::Heard(Box::new(message::heard_vote(
+            ledger(1),
+            &SignedMessage::new(vote(VoteType::Precommit, NilOrVal::Nil), signature()),
+        ))),
+        Part::Heard(Box::new(message::heard_proposal(
+            ledger(1),
+            &proposal(Round::new(1)),
+            &signature(),
+        ))),
         Part::Value {
             proposal: proposal(Round::Nil),
             signature: signature(),

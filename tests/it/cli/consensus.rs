@@ -32,15 +32,8 @@ pub fn equivocation(world: &World, name: &str) -> String {
             value,
         }
     };
-    let found = ConsensusEquivocation {
-        first: sign(None),
-        height: place.height,
-        ledger: place.ledger,
-        node: place.node,
-        round: place.round,
-        second: sign(Some(Digest::of(b"a value"))),
-        step: place.step,
-    };
+    let value = Some(Digest::of(b"a value"));
+    let found = ConsensusEquivocation::new(place, sign(None), sign(value));
     let file = json!({"type": "althing/consensus-equivocation/v1", "consensus": found});
     world.file(&format!("equivocation-{name}.json"), file.to_string())
 }
