@@ -190,7 +190,7 @@ mod tests {
             assert!(!hear(&mut watch, &assembly, heard));
         }
         let decided = value.said.value.unwrap();
-        assert_eq!(watch.decide(7, 0, decided), [nothing.clone()]);
+        assert_eq!(watch.decide(7, 0, decided), std::slice::from_ref(&nothing));
         // In a round that decided nothing everything speaks against it.
         assert_eq!(watch.decide(7, 1, decided).len(), 2);
         // The other half may come late, and so may what others should hear.

@@ -13,6 +13,8 @@ use althing::governance::tally::Standing;
 use althing::testing::actions::{self, authorize_model};
 use althing::testing::{Assembly, StandInVerifier};
 
+type Change = fn(&mut ConsensusEquivocation);
+
 const STEPS: [ConsensusStep; 3] = [
     ConsensusStep::Propose,
     ConsensusStep::Prevote,
@@ -44,7 +46,7 @@ fn evidence_of_consensus_stands_by_itself_and_every_part_of_it_counts() {
         let read: ConsensusEquivocation = serde_json::from_str(&text).unwrap();
         assert_eq!(read, found);
         assert!(holds(&read), "{step:?}");
-        let changes: [fn(&mut ConsensusEquivocation); 10] = [
+        let changes: [Change; 10] = [
             |it| it.height += 1,
             |it| it.height = 1 << 53,
             |it| it.round += 1,
@@ -147,7 +149,7 @@ fn the_order_in_which_two_messages_are_shown_makes_no_difference() {
 fn messages_of_consensus_that_show_nothing_are_refused_by_name() {
     let mut assembly = four();
     let good = assembly.consensus_equivocation(3, 7, ConsensusStep::Prevote);
-    let cases: [(&str, fn(&mut ConsensusEquivocation)); 7] = [
+    let cases: [(&str, Change); 7] = [
         ("statement.wrong-ledger", |it| {
             it.ledger = LedgerId::from_digest(Digest::ZERO);
             it.second = it.first.clone();
