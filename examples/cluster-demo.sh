@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # A cluster of four nodes on this machine: they decide, one is killed and comes back, a fifth is admitted
-# by vote and decides, and in the end all have the same ledger, which anybody can check.
+# by vote and decides. Node 4 turns out to be Byzantine: it runs twice with one key, says one thing as the
+# one and another as the other, and is convicted by what it signed. In the end all honest nodes have the
+# same ledger, which anybody can check.
 # Needs jq, and the program built with `cargo build --features cluster`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -88,8 +90,30 @@ decide 5 "2 3 4 5" authorize-model did:example:dosage --title Dosage
 start 1
 agree 1 2 3 4 5
 
-say "all have the same ledger"
-for node in 1 2 3 4 5; do
+say "node 4 runs twice with one key"
+cp -r "$dir/node4" "$dir/node4-twin"
+rm -r "$dir/node4-twin/keys/transport.key" "$dir/node4-twin/node.sock"
+sed -i "s/^listen = .*/listen = \"127.0.0.1:$((port + 5))\"/" "$dir/node4-twin/cluster.toml"
+start 4-twin
+agent=0
+until run --json evidence list --ledger "$dir/node1" | jq -e '.evidence | length > 0' >/dev/null; do
+    # Each half proposes and votes as if it were alone, whenever it is its turn.
+    agent=$((agent + 1))
+    as $((agent % 3 + 1)) propose authorize-agent "did:example:agent-$agent" --title "Agent $agent" >/dev/null
+done
+agree 1 2 3 5
+run evidence show node4 --ledger "$dir/node1"
+kill -9 "${pid[4]}" "${pid[4-twin]}"
+wait "${pid[4]}" "${pid[4-twin]}" 2>/dev/null || true
+unset 'pid[4]' 'pid[4-twin]'
+
+say "its weight counts no more; the others decide without it"
+decide 1 "1 2 3" authorize-model did:example:sepsis --title Sepsis
+agree 1 2 3 5
+
+say "all honest nodes have the same ledger, and nobody else was accused"
+run --json evidence list --ledger "$dir/node5" | jq -e '.evidence | map(.name) == ["node4"]' >/dev/null
+for node in 1 2 3 5; do
     status $node | jq -c '{height, head, state_hash, is_validator}'
     run cluster verify "$dir/node$node" >/dev/null
     cmp "$dir/node1/ledger/00000000000000000001.jsonl" "$dir/node$node/ledger/00000000000000000001.jsonl"

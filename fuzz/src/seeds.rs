@@ -61,12 +61,18 @@ fn data(line: &str) -> &str {
     &rest[..rest.len() - 160]
 }
 
-/// The shortest line of each operation.
+/// The shortest line of each operation, and of each form of evidence.
 fn shortest(ledger: &str) -> BTreeMap<String, &str> {
     let mut found: BTreeMap<String, &str> = BTreeMap::new();
     for line in ledger.lines() {
         let value: Value = serde_json::from_str(line).expect("a line is JSON");
-        let operation = value["operation"].as_str().expect("a text").to_owned();
+        let operation = value["operation"].as_str().expect("a text");
+        // Evidence has several forms, which differ in their first member.
+        let (form, _) = data(line).split_once(':').expect("data have members");
+        let operation = match form.trim_matches(['{', '"']) {
+            form @ ("checkpoints" | "consensus") => format!("{operation}-{form}"),
+            _ => operation.to_owned(),
+        };
         let shortest = found.entry(operation).or_insert(line);
         if line.len() < shortest.len() {
             *shortest = line;
@@ -80,11 +86,12 @@ fn shortest(ledger: &str) -> BTreeMap<String, &str> {
 fn make_the_seeds() {
     let unsigned = unsigned();
     let ledger = std::str::from_utf8(&unsigned).expect("a ledger is text");
-    for (operation, line) in shortest(ledger) {
-        write("line", &operation, line);
-        write("event", &operation, format!("{operation}\n{}", data(line)));
+    for (name, line) in shortest(ledger) {
+        let (operation, _) = name.split_once('-').unwrap_or((&name, ""));
+        write("line", &name, line);
+        write("event", &name, format!("{operation}\n{}", data(line)));
         if line.len() < 1_500 {
-            write("canonical", &operation, data(line));
+            write("canonical", &name, data(line));
         }
     }
     statements(ledger);

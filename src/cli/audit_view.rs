@@ -10,7 +10,8 @@ use super::style::{bold, escaped, plural};
 use crate::governance::ballot::Ballot;
 use crate::governance::event::{
     AdmittedBy, AuthorizationGranted, AuthorizationRevoked, ByzantineDetected,
-    CheckpointsContradicted, ConsensusReached, Event, NodeAdded, PredictionRecorded,
+    CheckpointsContradicted, ConsensusContradicted, ConsensusReached, Event, NodeAdded,
+    PredictionRecorded,
 };
 use crate::governance::founding::Founding;
 use crate::governance::id::{NodeId, ProposalId};
@@ -105,6 +106,7 @@ impl AuditView {
             Event::ConsensusReached(consensus) => Self::consensus(consensus, names),
             Event::ByzantineDetected(detected) => Self::byzantine(detected, names),
             Event::CheckpointsContradicted(found) => Self::contradiction(found, names),
+            Event::ConsensusContradicted(found) => Self::consensus_equivocation(found, names),
             Event::AuthorizationGranted(granted) => Self::granted(granted, names),
             Event::AuthorizationRevoked(revoked) => Self::revoked(revoked, names),
             Event::PredictionRecorded(recorded) => Self::prediction(recorded),
@@ -268,6 +270,28 @@ impl AuditView {
                 names.node(found.node),
                 first.size,
                 second.size,
+                if found.suspended { "; suspended" } else { "" },
+            ),
+            ..Self::default()
+        }
+    }
+
+    fn consensus_equivocation(found: &ConsensusContradicted, names: &Names) -> Self {
+        let said = &found.consensus;
+        Self {
+            actor: Some(found.node),
+            details: json!({
+                "height": said.height,
+                "round": said.round,
+                "step": said.step,
+                "suspended": found.suspended,
+            }),
+            summary: format!(
+                "{} contradicted itself in consensus, height {}, round {}, {}{}",
+                names.node(found.node),
+                said.height,
+                said.round,
+                said.step.name(),
                 if found.suspended { "; suspended" } else { "" },
             ),
             ..Self::default()

@@ -15,6 +15,7 @@ use super::exit::Exit;
 use super::output::Output;
 use super::style::escaped;
 use crate::governance::command::Command;
+use crate::governance::consensus::ConsensusEquivocation;
 use crate::governance::evidence::{ContradictingHeads, Equivocation};
 use crate::governance::key::Signature;
 use crate::governance::statement::{Signed, Statement, StatementContent};
@@ -24,6 +25,9 @@ const EQUIVOCATION: &str = "althing/equivocation/v1";
 
 /// The `type` of evidence that consists of two checkpoints.
 const CONTRADICTING_CHECKPOINTS: &str = "althing/contradicting-checkpoints/v1";
+
+/// The `type` of evidence that consists of two messages of consensus.
+const CONSENSUS_EQUIVOCATION: &str = "althing/consensus-equivocation/v1";
 
 /// The most bytes that are read from outside at once.
 const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -47,6 +51,8 @@ struct AnyEnvelope<'a> {
     statement: Option<&'a RawValue>,
     #[serde(borrow, default)]
     checkpoints: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    consensus: Option<&'a RawValue>,
     #[serde(borrow, default)]
     first: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -80,6 +86,19 @@ pub fn checkpoints_to_line(heads: &ContradictingHeads) -> Result<String, Failure
     line(&File {
         checkpoints: heads,
         r#type: CONTRADICTING_CHECKPOINTS,
+    })
+}
+
+/// Evidence of contradicting messages of consensus as one line of a file.
+pub fn consensus_to_line(found: &ConsensusEquivocation) -> Result<String, Failure> {
+    #[derive(Serialize)]
+    struct File<'a> {
+        consensus: &'a ConsensusEquivocation,
+        r#type: &'static str,
+    }
+    line(&File {
+        consensus: found,
+        r#type: CONSENSUS_EQUIVOCATION,
     })
 }
 
@@ -167,10 +186,14 @@ fn parse(text: &str) -> Result<(String, Command), String> {
             envelope.checkpoints,
             "checkpoints",
         )?)),
+        CONSENSUS_EQUIVOCATION => {
+            Command::SubmitConsensusEquivocation(Box::new(member(envelope.consensus, "consensus")?))
+        }
         other => {
             return Err(format!(
                 "expected a type of althing/proposal/v1, althing/ballot/v1, \
-                 althing/withdrawal/v1, althing/rotation/v1, {EQUIVOCATION} or {CONTRADICTING_CHECKPOINTS}, found {other:?}"
+                 althing/withdrawal/v1, althing/rotation/v1, {EQUIVOCATION}, \
+                 {CONTRADICTING_CHECKPOINTS} or {CONSENSUS_EQUIVOCATION}, found {other:?}"
             ));
         }
     };

@@ -21,6 +21,7 @@ const WITHDRAWAL: &str = "althing/withdrawal/v1";
 const ROTATION: &str = "althing/rotation/v1";
 const EQUIVOCATION: &str = "althing/equivocation/v1";
 const CHECKPOINTS: &str = "althing/contradicting-checkpoints/v1";
+const CONSENSUS: &str = "althing/consensus-equivocation/v1";
 const CLOSE: &str = "althing/close/v1";
 const EXECUTE: &str = "althing/execute/v1";
 
@@ -63,6 +64,8 @@ struct Envelope {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     checkpoints: Option<Box<RawValue>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    consensus: Option<Box<RawValue>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     first: Option<Box<RawValue>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     proposal_id: Option<ProposalId>,
@@ -96,6 +99,11 @@ pub fn encode(command: &Command) -> Result<String, CommandError> {
             r#type: CHECKPOINTS.to_owned(),
             ..Envelope::default()
         },
+        Command::SubmitConsensusEquivocation(found) => Envelope {
+            consensus: Some(to_raw_value(found)?),
+            r#type: CONSENSUS.to_owned(),
+            ..Envelope::default()
+        },
         Command::Close(proposal) => due(CLOSE, *proposal),
         Command::Execute(proposal) => due(EXECUTE, *proposal),
         Command::RecordPrediction(_)
@@ -126,6 +134,10 @@ pub fn decode(line: &str) -> Result<Command, CommandError> {
         CHECKPOINTS => Command::SubmitContradictingHeads(Box::new(member(
             envelope.checkpoints.as_deref(),
             "checkpoints",
+        )?)),
+        CONSENSUS => Command::SubmitConsensusEquivocation(Box::new(member(
+            envelope.consensus.as_deref(),
+            "consensus",
         )?)),
         CLOSE => Command::Close(proposal_of(&envelope)?),
         EXECUTE => Command::Execute(proposal_of(&envelope)?),
@@ -183,6 +195,7 @@ fn member<T: DeserializeOwned>(raw: Option<&RawValue>, name: &str) -> Result<T, 
 mod tests {
     use super::*;
     use crate::governance::ballot::Decision::{Approve, Reject};
+    use crate::governance::consensus::ConsensusStep;
     use crate::testing::{Assembly, actions};
 
     #[test]
@@ -191,12 +204,15 @@ mod tests {
         let proposal = assembly.propose(0, actions::authorize_model("triage"));
         let vote = assembly.signed_ballot(1, proposal, Approve);
         let other = assembly.signed_ballot(1, proposal, Reject);
+        let accused = assembly.consensus_equivocation(1, 7, ConsensusStep::Propose);
         for command in [
             Command::Vote(vote.clone()),
             Command::SubmitEvidence(Equivocation {
                 first: vote,
                 second: other,
             }),
+            Command::SubmitContradictingHeads(Box::new(assembly.contradicting_heads(1))),
+            Command::SubmitConsensusEquivocation(Box::new(accused)),
             Command::Close(proposal),
             Command::Execute(proposal),
         ] {

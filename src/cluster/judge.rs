@@ -89,7 +89,8 @@ impl Objection {
     }
 }
 
-/// A node that is to join with a third of the weight or more: offline, it could halt the cluster.
+/// A node that is to join, or to return, with a third of the weight or more: offline, it could halt the
+/// cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a newcomer of weight {weight} would have a third of the weight {total} or more, and could halt \
@@ -105,7 +106,7 @@ impl HeavyNewcomer {
     pub const CODE: &'static str = "cluster.newcomer-weight";
 }
 
-/// Whether a command would bring in a newcomer that could halt the cluster. It is judged when it is
+/// Whether a command would bring in, or back, a node that could halt the cluster. It is judged when it is
 /// proposed: any other change of membership in between supersedes the proposal.
 ///
 /// # Errors
@@ -114,15 +115,14 @@ pub fn check_newcomer(state: &State, command: &Command) -> Result<(), HeavyNewco
     let Command::Propose(proposal) = command else {
         return Ok(());
     };
-    let Action::AddNode(newcomer) = &proposal.content().action else {
-        return Ok(());
+    let registry = state.registry();
+    let weight = match &proposal.content().action {
+        Action::AddNode(newcomer) => newcomer.weight.get(),
+        // What is no suspended node the rules refuse.
+        Action::ReinstateNode(new) => (registry.get(new.node)).map_or(0, |it| it.weight().get()),
+        _ => return Ok(()),
     };
-    let weight = newcomer.weight.get();
-    let total = state
-        .registry()
-        .active_weight()
-        .get()
-        .saturating_add(weight);
+    let total = registry.active_weight().get().saturating_add(weight);
     if u128::from(weight) * 3 >= u128::from(total) {
         return Err(HeavyNewcomer { weight, total });
     }
@@ -205,6 +205,7 @@ mod tests {
     use super::*;
     use crate::cluster::engine::Height;
     use crate::governance::ballot::Decision::{Approve, Reject};
+    use crate::governance::consensus::ConsensusStep;
     use crate::governance::digest::Digest;
     use crate::governance::id::LedgerId;
     use crate::testing::{Assembly, actions};
@@ -320,6 +321,26 @@ mod tests {
         // What was decided is decided, whatever this node's clock says.
         let ahead = Timestamp::from_micros(0).unwrap();
         assert!(judge(assembly.node(), Height(7), &early, bounds(ahead)).is_err());
+    }
+
+    #[test]
+    fn who_comes_back_never_has_a_third() {
+        for (weights, back, is_good) in [
+            (&[1, 1, 1, 1][..], 3, true),
+            (&[1, 1, 1], 2, false),
+            (&[3, 3, 3, 4], 3, true),
+            (&[3, 3, 3, 5], 3, false),
+        ] {
+            let mut assembly = Assembly::of(weights);
+            let found = assembly.consensus_equivocation(back, 1, ConsensusStep::Prevote);
+            assembly.accept(&Command::SubmitConsensusEquivocation(Box::new(found)));
+            let (_, new_key) = assembly.new_key(assembly.id(back));
+            let proposal = assembly.draft(0, Action::ReinstateNode(new_key));
+            let command = Command::Propose(assembly.sign(0, proposal));
+            let found = code(&assembly, &value(&assembly, &[command]));
+            let expected = if is_good { "good" } else { HeavyNewcomer::CODE };
+            assert_eq!(found, expected, "{weights:?}");
+        }
     }
 
     #[test]

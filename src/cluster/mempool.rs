@@ -64,7 +64,8 @@ pub fn name(line: &str) -> Digest {
 }
 
 impl Mempool {
-    /// Takes a client's command, which can be decided as things stand. Whether it is new.
+    /// Takes a command that can be decided as things stand, of a client, or of this node itself. Whether
+    /// it is new.
     ///
     /// # Errors
     /// [`Full`].
@@ -72,14 +73,14 @@ impl Mempool {
         &mut self,
         command: Command,
         line: String,
-        client: oneshot::Sender<Outcome>,
+        client: Option<oneshot::Sender<Outcome>>,
         now: Instant,
     ) -> Result<bool, Full> {
         let own = self.waiting.len().saturating_sub(self.foreign);
         match self.waiting.entry(name(&line)) {
             Entry::Occupied(mut known) => {
                 let known = known.get_mut();
-                known.clients.push(client);
+                known.clients.extend(client);
                 if !known.is_own {
                     known.is_own = true;
                     self.foreign -= 1;
@@ -93,7 +94,7 @@ impl Mempool {
                     command,
                     line: line.into(),
                     is_ready: true,
-                    clients: vec![client],
+                    clients: client.into_iter().collect(),
                     is_own: true,
                     since: now,
                     sent: now,
@@ -238,7 +239,7 @@ mod tests {
         for is_new in [false, false] {
             let (client, outcome) = oneshot::channel();
             clients.push(outcome);
-            let added = mempool.add_own(command.clone(), line.clone(), client, now);
+            let added = mempool.add_own(command.clone(), line.clone(), Some(client), now);
             assert_eq!(added, Ok(is_new));
         }
         assert_eq!((mempool.count(), mempool.ready().count()), (1, 1));
@@ -259,7 +260,7 @@ mod tests {
         let now = Instant::now();
         let (client, _outcome) = oneshot::channel();
         assert_eq!(
-            mempool.add_own(command, line.clone(), client, now),
+            mempool.add_own(command, line.clone(), Some(client), now),
             Ok(true)
         );
         assert!(mempool.add_foreign(&foreign, |_| true, now));
@@ -279,7 +280,7 @@ mod tests {
         let (command, line) = commands.remove(0);
         let now = Instant::now();
         let (client, mut outcome) = oneshot::channel();
-        assert_eq!(mempool.add_own(command, line, client, now), Ok(true));
+        assert_eq!(mempool.add_own(command, line, Some(client), now), Ok(true));
         assert!(mempool.add_foreign(&foreign, |_| false, now));
         assert_eq!((mempool.count(), mempool.ready().count()), (2, 1));
         mempool.review(now, |_| Some(refused()));

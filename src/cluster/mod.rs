@@ -42,3 +42,4 @@ pub mod run;
 pub mod setup;
 pub mod store;
 pub mod value;
+mod watch;

@@ -74,6 +74,9 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> StoreError + use<> {
     |source| StoreError::Io { path, source }
 }
 
+/// How much is read at once where only the ends of lines matter, in bytes.
+const READ_AT_ONCE: usize = 1 << 20;
+
 /// The decisions of all heights so far.
 #[derive(Debug)]
 pub struct Decisions {
@@ -85,7 +88,8 @@ pub struct Decisions {
 }
 
 impl Decisions {
-    /// Opens the decisions of a node, and drops the line that it died over.
+    /// Opens the decisions of a node, and drops the line that it died over. Of the others only the
+    /// last is read: there may be many, and each is checked when it is asked for.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -102,12 +106,14 @@ impl Decisions {
             .and_then(|()| file.sync_all())
             .and_then(|()| File::open(dir)?.sync_all())
             .map_err(io_error(&path))?;
-        Ok(Self {
+        let decisions = Self {
             path,
             file,
             places,
             end,
-        })
+        };
+        decisions.get(decisions.height())?;
+        Ok(decisions)
     }
 
     /// Opens the decisions of a node for reading. A line that is not complete is not looked at.
@@ -182,22 +188,24 @@ impl Decisions {
     }
 }
 
+/// Where the lines are, and where the last of them ends. They are read when they are asked for.
 fn index(path: &Path, file: &File) -> Result<(Vec<(u64, usize)>, u64), StoreError> {
-    let mut reader = BufReader::new(file);
+    let mut reader = BufReader::with_capacity(READ_AT_ONCE, file);
     reader.seek(SeekFrom::Start(0)).map_err(io_error(path))?;
-    let (mut places, mut end) = (Vec::new(), 0);
-    let mut line = Vec::new();
+    let (mut places, mut start, mut position) = (Vec::new(), 0, 0);
     loop {
-        line.clear();
-        reader
-            .read_until(b'\n', &mut line)
-            .map_err(io_error(path))?;
-        if line.last() != Some(&b'\n') {
-            return Ok((places, end));
+        let bytes = reader.fill_buf().map_err(io_error(path))?;
+        if bytes.is_empty() {
+            return Ok((places, start));
         }
-        read_line(path, places.len() as u64 + 1, &line)?;
-        places.push((end, line.len()));
-        end += line.len() as u64;
+        for feed in memchr::memchr_iter(b'\n', bytes) {
+            let end = position + feed as u64 + 1;
+            places.push((start, usize::try_from(end - start).unwrap_or(usize::MAX)));
+            start = end;
+        }
+        let read = bytes.len();
+        position += read as u64;
+        reader.consume(read);
     }
 }
 
@@ -283,5 +291,33 @@ impl Undecided {
             // What stays is removed at the next opening.
             let _ = fs::remove_file(self.dir.join(id.to_string()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_found_at_once_and_read_when_they_are_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("decisions.jsonl");
+        let long = "x".repeat(READ_AT_ONCE + 7);
+        fs::write(&path, format!("{{}}\n\n{long}\ntorn")).unwrap();
+        let decisions = Decisions::read(dir.path()).unwrap();
+        let last = long.len() + 1;
+        assert_eq!(decisions.places, [(0, 3), (3, 1), (4, last)]);
+        assert_eq!(decisions.end, 4 + last as u64);
+        assert!(decisions.get(0).unwrap().is_none());
+        assert!(decisions.get(4).unwrap().is_none());
+        for height in 1..=3 {
+            let error = decisions.get(height).unwrap_err();
+            assert_eq!(error.code(), "cluster.decisions-malformed");
+        }
+        // The last line is read in any case.
+        let error = Decisions::open(dir.path()).unwrap_err();
+        assert!(matches!(error, StoreError::Malformed { line: 3, .. }));
+        fs::remove_file(&path).unwrap();
+        assert_eq!(Decisions::open(dir.path()).unwrap().height(), 0);
     }
 }

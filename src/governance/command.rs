@@ -1,6 +1,7 @@
 //! Commands: intents in the imperative, which the rules may refuse.
 
 use super::ballot::Ballot;
+use super::consensus::ConsensusEquivocation;
 use super::event::{CheckpointRecorded, Event, RecoveryRecorded};
 use super::evidence::{ContradictingHeads, Equivocation};
 use super::id::ProposalId;
@@ -27,6 +28,8 @@ pub enum Command {
     SubmitEvidence(Equivocation),
     /// Show that a node signed two checkpoints that contradict each other. Anyone may.
     SubmitContradictingHeads(Box<ContradictingHeads>),
+    /// Show that a node contradicted itself in consensus. Anyone may.
+    SubmitConsensusEquivocation(Box<ConsensusEquivocation>),
     /// Record what a model predicted.
     RecordPrediction(Prediction),
     /// Record that a crash left a tail, which was set aside.
@@ -58,6 +61,9 @@ impl Command {
             })),
             Event::CheckpointsContradicted(contradicted) => Some(Self::SubmitContradictingHeads(
                 Box::new(contradicted.checkpoints.clone()),
+            )),
+            Event::ConsensusContradicted(contradicted) => Some(Self::SubmitConsensusEquivocation(
+                Box::new(contradicted.consensus.clone()),
             )),
             Event::PredictionRecorded(recorded) => {
                 Some(Self::RecordPrediction(recorded.prediction.clone()))

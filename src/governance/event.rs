@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::ballot::Ballot;
 use super::canonical::{self, Numbers};
+use super::consensus::ConsensusEquivocation;
 use super::digest::Digest;
 use super::evidence::ContradictingHeads;
 use super::founding::Founding;
@@ -160,6 +161,9 @@ events! {
         /// A node was found to have signed two contradicting checkpoints.
         CheckpointsContradicted(CheckpointsContradicted) = "byzantine_detected",
             where data starts with "{\"checkpoints\":";
+        /// A node was found to have signed two contradicting messages of consensus.
+        ConsensusContradicted(ConsensusContradicted) = "byzantine_detected",
+            where data starts with "{\"consensus\":";
     }
 }
 
@@ -459,6 +463,18 @@ pub struct ByzantineDetected {
 pub struct CheckpointsContradicted {
     /// The evidence itself, in its one order.
     pub checkpoints: ContradictingHeads,
+    /// The node that signed both.
+    pub node: NodeId,
+    /// Whether this suspends the node; as with ballots.
+    pub suspended: bool,
+}
+
+/// Content of `byzantine_detected` where the evidence is two messages of consensus.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsensusContradicted {
+    /// The evidence itself, in its one order.
+    pub consensus: ConsensusEquivocation,
     /// The node that signed both.
     pub node: NodeId,
     /// Whether this suspends the node; as with ballots.

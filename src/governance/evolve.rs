@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use super::digest::Digest;
 use super::event::{
-    AdmittedBy, AuthorizationGranted, AuthorizationRevoked, ByzantineDetected,
-    CheckpointsContradicted, ConsensusReached, Event, FreezeImposed, FreezeLifted, KeyReplaced,
-    NodeAdded, NodeReinstated, PolicyUpdated, PredictionRecorded, ProposalCreated, Recorded,
-    Timing, VoteCast,
+    AdmittedBy, AuthorizationGranted, AuthorizationRevoked, ByzantineDetected, ConsensusReached,
+    Event, FreezeImposed, FreezeLifted, KeyReplaced, NodeAdded, NodeReinstated, PolicyUpdated,
+    PredictionRecorded, ProposalCreated, Recorded, Timing, VoteCast,
 };
 use super::id::{NodeId, ProposalId, Subject};
 use super::key::PublicKey;
@@ -21,7 +20,7 @@ use super::state::authorization::{Grant, Revoked};
 use super::state::freeze::Freeze;
 use super::state::proposal::{CastBallot, Decided, KeptBallot, Member, ProposalState, Status};
 use super::state::registry::{Node, NodeStatus};
-use super::state::{EvidenceRecord, State};
+use super::state::{Contradiction, EvidenceRecord, State};
 use super::tally::{Standing, Tally, Verdict};
 use super::time::{Seconds, Timestamp};
 
@@ -61,7 +60,16 @@ impl State {
             Event::VoteCast(ballot) => self.vote_cast(ballot, seq, at),
             Event::ConsensusReached(consensus) => self.consensus_reached(consensus, seq, at),
             Event::ByzantineDetected(detected) => self.byzantine_detected(detected, seq, at),
-            Event::CheckpointsContradicted(found) => self.checkpoints_contradicted(found, seq, at),
+            Event::CheckpointsContradicted(found) => {
+                let suspended = found.suspended;
+                let record = EvidenceRecord { seq, at, suspended };
+                self.contradicted(Contradiction::Checkpoints, found.node, record);
+            }
+            Event::ConsensusContradicted(found) => {
+                let suspended = found.suspended;
+                let record = EvidenceRecord { seq, at, suspended };
+                self.contradicted(Contradiction::Consensus, found.node, record);
+            }
             Event::AuthorizationGranted(granted) => self.authorization_granted(granted, seq, at),
             Event::AuthorizationRevoked(revoked) => self.authorization_revoked(revoked, seq, at),
             Event::FreezeImposed(imposed) => self.freeze_imposed(imposed, at),
@@ -309,20 +317,13 @@ impl State {
     }
 
     /// No proposal is contradicted, only the history itself.
-    fn checkpoints_contradicted(
-        &mut self,
-        found: &CheckpointsContradicted,
-        seq: u64,
-        at: Timestamp,
-    ) {
-        let (node, suspended) = (found.node, found.suspended);
+    fn contradicted(&mut self, kind: Contradiction, node: NodeId, record: EvidenceRecord) {
         let Some(registered) = self.registry.get(node) else {
             return;
         };
         let term = self.term_of(node, registered);
-        let record = EvidenceRecord { seq, at, suspended };
-        Arc::make_mut(&mut self.contradicting_heads).insert((node, term), record);
-        self.silence(node, suspended, None);
+        Arc::make_mut(&mut self.contradictions).insert((kind, node, term), record);
+        self.silence(node, record.suspended, None);
     }
 
     /// Suspends a node, if it is to be, and takes its voice from all undecided proposals but

@@ -456,9 +456,9 @@ fn nothing_is_forgotten(before: &State, after: &State) -> Result<(), String> {
         && before
             .evidence()
             .all(|(node, proposal, record)| after.evidence_against(node, proposal) == Some(record))
-        && before
-            .contradicting_heads()
-            .all(|(node, term, record)| after.contradicting_heads_of(node, term) == Some(record))
+        && before.contradictions().all(|(kind, node, term, record)| {
+            after.contradiction_of(kind, node, term) == Some(record)
+        })
         && before.epoch() <= after.epoch()
         && before.clock() <= after.clock()
         && before.entries() <= after.entries();

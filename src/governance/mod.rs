@@ -7,7 +7,7 @@
 //!
 //! | to find | look in |
 //! | --- | --- |
-//! | what can be signed | [`founding`], [`proposal`], [`ballot`], [`possession`] |
+//! | what can be signed | [`founding`], [`proposal`], [`ballot`], [`possession`], [`tree_head`], [`consensus`] |
 //! | what can happen | [`event`], [`command`] |
 //! | when it may happen | [`genesis`], [`decide`], [`policy`], [`tally`] |
 //! | what follows by itself | [`consequence`] |
@@ -20,6 +20,7 @@ pub mod ballot;
 pub mod blast_radius;
 pub mod canonical;
 pub mod command;
+pub mod consensus;
 pub mod consequence;
 pub mod decide;
 pub mod delegation;

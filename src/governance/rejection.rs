@@ -332,10 +332,10 @@ rejections! {
         eta: Timestamp,
     } = "execute.before-timelock", Rules, "the timelock runs until {eta}", hint None;
 
-    /// The two ballots, or checkpoints, don't contradict each other.
+    /// The two ballots, checkpoints or messages of consensus don't contradict each other.
     NotContradictory = "evidence.not-contradictory", Rules,
-        "the two statements are not one node's that contradict each other: decisions on one proposal, or \
-         checkpoints of one ledger", hint None;
+        "the two statements are not one node's that contradict each other: decisions on one proposal, \
+         checkpoints of one ledger, or what it said at one place of consensus", hint None;
     /// The ballots are for another history.
     EvidenceHashMismatch = "evidence.hash-mismatch", Rules,
         "the ballots name another proposal hash: they were signed for a different history", hint None;

@@ -26,8 +26,7 @@ mod tests;
 
 pub use export::{ExportError, PublicKeyExport};
 pub use journal::{
-    ConsensusJournal, ConsensusRecord, ConsensusSlot, ConsensusStep, JournalError, SigningJournal,
-    Slot,
+    ConsensusJournal, ConsensusRecord, ConsensusSlot, JournalError, SigningJournal, Slot,
 };
 pub use keystore::{KeyStore, KeyStoreError, StoredKey, StoredSecret};
 pub use pseudonym::Pseudonymizer;

@@ -235,6 +235,7 @@ fn signer(event: &Event) -> Option<NodeId> {
         Event::VoteCast(ballot) => Some(ballot.content().voter),
         Event::ByzantineDetected(detected) => Some(detected.node),
         Event::CheckpointsContradicted(found) => Some(found.node),
+        Event::ConsensusContradicted(found) => Some(found.node),
         Event::ProposalWithdrawn(withdrawal) => Some(withdrawal.content().proposer),
         Event::KeyRotated(rotation) => Some(rotation.content().new_key.node),
         _ => None,

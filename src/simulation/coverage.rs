@@ -113,6 +113,7 @@ pub(super) const fn kind_of(command: &Command) -> &'static str {
         Command::Execute(_) => "execute",
         Command::SubmitEvidence(_) => "submit-evidence",
         Command::SubmitContradictingHeads(_) => "submit-contradicting-heads",
+        Command::SubmitConsensusEquivocation(_) => "submit-consensus-equivocation",
         Command::RecordPrediction(_) => "record-prediction",
         Command::RecordRecovery(_) => "record-recovery",
         Command::RecordCheckpoint(_) => "record-checkpoint",

@@ -15,7 +15,7 @@ use crate::governance::id::NodeId;
 use crate::governance::merkle::{
     ConsistencyProof, ConsistencyProver, LeafHash, MerkleAccumulator, TreeRoot,
 };
-use crate::governance::state::State;
+use crate::governance::state::{Contradiction, State};
 use crate::governance::tree_head::{Cosignature, Origin as LedgerOrigin, TreeHead};
 
 /// A node's signed head, and what it says its tree began with.
@@ -222,7 +222,8 @@ impl World<'_> {
         let state = engine.state();
         let registered = state.registry().get(node)?;
         let term = state.term_of(node, registered);
-        if state.contradicting_heads_of(node, term).is_some() {
+        let known = state.contradiction_of(Contradiction::Checkpoints, node, term);
+        if known.is_some() {
             return None;
         }
         let origin = origin_of(state);

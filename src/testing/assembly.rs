@@ -7,6 +7,9 @@ use super::actions;
 use super::signer::{Signatures, Signer};
 use crate::governance::ballot::{Ballot, Decision};
 use crate::governance::command::Command;
+use crate::governance::consensus::{
+    ConsensusChoice, ConsensusEquivocation, ConsensusPlace, ConsensusStep, SignedChoice,
+};
 use crate::governance::digest::Digest;
 use crate::governance::event::{Event, Recorded};
 use crate::governance::evidence::{ContradictingHeads, Equivocation, SignedHead};
@@ -380,6 +383,38 @@ impl<L: Ledger> Assembly<L> {
             second: sign(b"other"),
         };
         heads.ordered()
+    }
+
+    /// Two messages of consensus of one node at a height: a vote for nothing and one for a value, or
+    /// proposals of two values.
+    pub fn consensus_equivocation(
+        &self,
+        by: usize,
+        height: u64,
+        step: ConsensusStep,
+    ) -> ConsensusEquivocation {
+        let place = ConsensusPlace {
+            height,
+            ledger: self.state().ledger(),
+            node: self.id(by),
+            round: 0,
+            step,
+        };
+        let sign = |value: Option<&[u8]>| {
+            let choice = ConsensusChoice {
+                earlier_round: None,
+                value: value.map(Digest::of),
+            };
+            let signer = self.signer_of(place.node);
+            SignedChoice {
+                earlier_round: None,
+                signature: signer.sign_message(&place.message(&choice)),
+                value: choice.value,
+            }
+        };
+        let is_proposal = step == ConsensusStep::Propose;
+        let one = sign(is_proposal.then_some(b"one value"));
+        ConsensusEquivocation::new(place, one, sign(Some(b"another value")))
     }
 
     /// A node that is not registered yet, with the proof that it holds its key. It takes the next

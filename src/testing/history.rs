@@ -5,6 +5,7 @@ use super::assembly::{Assembly, prediction};
 use super::signer::Signatures;
 use crate::governance::ballot::Decision;
 use crate::governance::command::Command;
+use crate::governance::consensus::ConsensusStep;
 use crate::governance::digest::Digest;
 use crate::governance::event::RecoveryRecorded;
 use crate::governance::id::{GrantId, NodeId, ProposalId};
@@ -101,6 +102,11 @@ pub enum Step {
     },
     /// Somebody shows two checkpoints of one node that contradict each other.
     AccuseOfFork {
+        /// Whose.
+        node: usize,
+    },
+    /// Somebody shows two votes of one node in one round of consensus.
+    AccuseInConsensus {
         /// Whose.
         node: usize,
     },
@@ -300,6 +306,14 @@ impl<L: Ledger> Played<L> {
                 vec![Box::new(move |assembly| {
                     let heads = assembly.contradicting_heads(wrap(node, assembly));
                     Some(Command::SubmitContradictingHeads(Box::new(heads)))
+                })]
+            }
+            Step::AccuseInConsensus { node } => {
+                let node = *node;
+                vec![Box::new(move |assembly| {
+                    let node = wrap(node, assembly);
+                    let found = assembly.consensus_equivocation(node, 1, ConsensusStep::Prevote);
+                    Some(Command::SubmitConsensusEquivocation(Box::new(found)))
                 })]
             }
             Step::Predict { model, in_prod } => {

@@ -283,6 +283,7 @@ pub fn steps() -> impl Strategy<Value = Step> {
         2 => (0..4_usize, any::<bool>())
             .prop_map(|(model, in_prod)| Step::Predict { model, in_prod }),
         1 => (0..8_usize).prop_map(|node| Step::AccuseOfFork { node }),
+        1 => (0..8_usize).prop_map(|node| Step::AccuseInConsensus { node }),
         1 => Just(Step::Recover),
         1 => Just(Step::Checkpoint),
     ]

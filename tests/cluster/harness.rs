@@ -357,8 +357,14 @@ impl Cluster {
         })
     }
 
-    /// Checks directories of stopped or idle nodes: the same bytes, legal, every decision certified.
+    /// Checks directories of stopped or idle nodes: the same bytes, legal, every decision certified,
+    /// nobody accused.
     pub fn check(&self, nodes: &[usize]) {
+        assert_eq!(self.check_all_but_evidence(nodes), [] as [Value; 0]);
+    }
+
+    /// As [`check`](Self::check); the evidence, whoever it is against.
+    pub fn check_all_but_evidence(&self, nodes: &[usize]) -> Vec<Value> {
         let ledger = |node: &usize| ledger_bytes(&self.node(*node));
         let first = ledger(&nodes[0]);
         assert!(!first.is_empty());
@@ -375,11 +381,20 @@ impl Cluster {
             self.node(nodes[0]).display()
         ));
         let found = evidence.exits(0).json();
-        assert_eq!(
-            found["evidence"].as_array().map(Vec::len),
-            Some(0),
-            "{found}"
-        );
+        let evidence = found["evidence"].as_array();
+        evidence.unwrap_or_else(|| panic!("{found}")).clone()
+    }
+
+    /// The address at which a node listens.
+    pub fn address(&self, node: usize) -> String {
+        format!("127.0.0.1:{}", usize::from(self.port) + node - 1)
+    }
+
+    /// Changes the configuration of a node.
+    pub fn configure(&self, node: usize, change: impl FnOnce(String) -> String) {
+        let path = self.node(node).join("cluster.toml");
+        let changed = change(fs::read_to_string(&path).unwrap());
+        fs::write(path, changed).unwrap();
     }
 
     /// How many commands each height decided.

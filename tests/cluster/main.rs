@@ -7,6 +7,7 @@
 )]
 
 mod decisions;
+mod equivocator;
 mod faults;
 mod harness;
 mod liar;

@@ -319,7 +319,7 @@ fn a_node_that_came_back_answers_for_its_new_term_alone() {
     let again = fork(&assembly, 3, 5, 9);
     let events = assembly.accept(&command(again));
     assert!(matches!(&events[0], Event::CheckpointsContradicted(it) if it.suspended));
-    assert_eq!(assembly.state().contradicting_heads().count(), 2);
+    assert_eq!(assembly.state().contradictions().count(), 2);
     replays(&assembly);
 }
 

@@ -20,6 +20,7 @@ mod delegation;
 mod divergence;
 #[cfg(feature = "cli")]
 mod documentation;
+mod equivocations;
 mod exhaustive;
 mod forgery;
 mod freeze;

@@ -14,6 +14,7 @@ mod compare;
 mod coverage;
 mod drafting;
 mod engine;
+mod equivocations;
 mod event_names;
 mod forks;
 mod generate;

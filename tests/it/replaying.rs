@@ -195,4 +195,4 @@ fn a_known_history_has_a_known_state_hash() {
     assert_eq!(assembly.state().hash().to_string(), STATE_HASH);
 }
 
-const STATE_HASH: &str = "c5fb91eb24d0121126150e937ee33c23d6e975c428bb9cc8b998414dbbb760c2";
+const STATE_HASH: &str = "bf2b0b2ef3ceddcde8f659918c2cd89e06aac6787141c80fcf3814368f79831f";

@@ -151,7 +151,7 @@ fn a_seed_fixes_the_ledger_on_every_machine() {
 }
 
 const HEAD: &str = "c63c5480ddcfe897424268dad1fecc8207f3eb06e74385a4bc4187495cd3e387";
-const STATE_HASH: &str = "ddd57f5e3515d3d670578f90e7fc6b5604b0760ebe683cedd7b71987e2e28e26";
+const STATE_HASH: &str = "ab62b1b99c00600673f3a90c8f45235aadf513485f4998a510b7ce93cced8ad5";
 
 #[test]
 fn real_signatures_give_the_same_ledger_twice() {

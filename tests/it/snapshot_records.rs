@@ -641,52 +641,52 @@ const REFUSED: &[(&str, Change, &str)] = &[
         "evidence against nobody",
     ),
     (
-        "contradicting heads of no entry",
+        "a contradiction of no entry",
         |it| {
-            it.set("contradicting-heads", 0, "/seq", 0);
+            it.set("contradiction", 0, "/seq", 0);
         },
         NO_ENTRY,
     ),
     (
-        "contradicting heads yet to come",
+        "a contradiction yet to come",
         |it| {
             let entries = it.entries();
-            it.set("contradicting-heads", 0, "/seq", entries + 1);
+            it.set("contradiction", 0, "/seq", entries + 1);
         },
         NO_ENTRY,
     ),
     (
-        "contradicting heads out of order",
-        |it| it.swap("contradicting-heads", 0),
+        "a contradiction out of order",
+        |it| it.swap("contradiction", 0),
         ORDER,
     ),
     (
-        "contradicting heads twice",
+        "a contradiction twice",
         |it| {
-            it.repeat("contradicting-heads", 0);
+            it.repeat("contradiction", 0);
         },
         ORDER,
     ),
     (
-        "contradicting heads of an unknown node",
+        "a contradiction of an unknown node",
         |it| {
             let nobody = format!("did:pqaid:{}", "00".repeat(32));
-            it.set("contradicting-heads", 0, "/node", nobody);
+            it.set("contradiction", 0, "/node", nobody);
         },
         "evidence against nobody",
     ),
     (
         "a term before the node joined",
         |it| {
-            it.set("contradicting-heads", 0, "/term", 1);
+            it.set("contradiction", 0, "/term", 1);
         },
         "evidence against nobody",
     ),
     (
         "a term that began with the evidence",
         |it| {
-            let seq = it.number("contradicting-heads", 0, "/seq");
-            it.set("contradicting-heads", 0, "/term", seq);
+            let seq = it.number("contradiction", 0, "/seq");
+            it.set("contradiction", 0, "/term", seq);
         },
         "evidence against nobody",
     ),
@@ -750,11 +750,11 @@ const READ: &[(&str, Change)] = &[
         it.set("state", 0, "/epoch", MAX_INTEGER);
     }),
     ("a term that began when the node joined", |it| {
-        let node = it.get("contradicting-heads", 0)["node"].clone();
+        let node = it.get("contradiction", 0)["node"].clone();
         let nodes = it.0.iter().filter_map(|record| record.get("node"));
         let mut nodes = nodes.filter(|found| found["node"] == node);
         let added = nodes.next().expect("the node")["added_at"].clone();
-        it.set("contradicting-heads", 0, "/term", added);
+        it.set("contradiction", 0, "/term", added);
     }),
     ("a rule with an absolute majority alone", |it| {
         it.set("proposal", 0, "/rules/0/approval", Value::Null);

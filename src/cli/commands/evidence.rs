@@ -1,4 +1,4 @@
-//! `althing evidence`: look at contradictions between ballots, and between checkpoints.
+//! `althing evidence`: look at contradictions between ballots, checkpoints and messages of consensus.
 
 use std::path::PathBuf;
 
@@ -16,6 +16,7 @@ use crate::cli::session::Session;
 use crate::cli::statement_file;
 use crate::cli::style::{Grid, bold, dim, escaped, fields};
 use crate::governance::ballot::Ballot;
+use crate::governance::consensus::ConsensusEquivocation;
 use crate::governance::event::Event;
 use crate::governance::evidence::{ContradictingHeads, Equivocation};
 use crate::governance::id::{NodeId, ProposalId};
@@ -29,7 +30,7 @@ pub enum EvidenceCommand {
     /// List the evidence.
     #[command(after_long_help = help!("  althing evidence list"))]
     List,
-    /// Show the two ballots or checkpoints side by side, or write them for others to check.
+    /// Show the two statements side by side, or write them for others to check.
     #[command(after_long_help = help!(
         "  althing evidence show clinic\n  althing evidence show clinic --out evidence.json"
     ))]
@@ -43,7 +44,7 @@ pub enum EvidenceCommand {
 pub struct Show {
     /// The entry number of the evidence, or the accused node's name or id.
     evidence: String,
-    /// Write the two signed ballots or checkpoints to a file, which `althing submit` accepts on any copy of the
+    /// Write the two signed statements to a file, which `althing submit` accepts on any copy of the
     /// ledger; standard output for '-'.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -55,7 +56,9 @@ struct Summary {
     at: Timestamp,
     node: NodeId,
     name: String,
-    /// None where the evidence is two checkpoints.
+    /// What both are: `ballots`, `checkpoints` or `consensus`.
+    kind: &'static str,
+    /// None where the evidence is no ballots.
     proposal_id: Option<ProposalId>,
     suspended: bool,
 }
@@ -63,13 +66,13 @@ struct Summary {
 fn summaries(state: &State) -> Vec<Summary> {
     let ballots = state
         .evidence()
-        .map(|(node, proposal, record)| (node, Some(proposal), record));
-    let checkpoints = state
-        .contradicting_heads()
-        .map(|(node, _, record)| (node, None, record));
+        .map(|(node, proposal, record)| ("ballots", node, Some(proposal), record));
+    let others = state
+        .contradictions()
+        .map(|(kind, node, _, record)| (kind.name(), node, None, record));
     let mut all: Vec<Summary> = ballots
-        .chain(checkpoints)
-        .map(|(node, proposal_id, record)| Summary {
+        .chain(others)
+        .map(|(kind, node, proposal_id, record)| Summary {
             seq: record.seq,
             at: record.at,
             node,
@@ -77,6 +80,7 @@ fn summaries(state: &State) -> Vec<Summary> {
                 .registry()
                 .get(node)
                 .map_or_else(|| node.short(), |node| node.name().to_string()),
+            kind,
             proposal_id,
             suspended: record.suspended,
         })
@@ -103,7 +107,7 @@ impl Report for EvidenceList {
                 item.seq.to_string(),
                 escaped(&item.name),
                 item.proposal_id
-                    .map_or_else(|| "(checkpoints)".to_owned(), |it| it.short()),
+                    .map_or_else(|| format!("({})", item.kind), |it| it.short()),
                 if item.suspended { "yes" } else { "no" }.to_owned(),
                 item.at.to_string(),
             ]);
@@ -189,6 +193,7 @@ pub fn run(command: &EvidenceCommand, session: &Session, output: &Output) -> Res
             match read_entry(session, summary.seq)? {
                 Found::Ballots(evidence) => show_ballots(show, summary, evidence, output)?,
                 Found::Checkpoints(heads) => show_checkpoints(show, summary, heads, output)?,
+                Found::Consensus(found) => show_consensus(show, summary, found, output)?,
             }
             Ok(Exit::Ok)
         }
@@ -229,10 +234,61 @@ fn show_checkpoints(
     })
 }
 
+fn show_consensus(
+    show: &Show,
+    summary: Summary,
+    consensus: ConsensusEquivocation,
+    output: &Output,
+) -> Result<(), Failure> {
+    if let Some(path) = &show.out {
+        let line = statement_file::consensus_to_line(&consensus)?;
+        return statement_file::write_text(path, &line, output);
+    }
+    output.report(&ConsensusView { summary, consensus })
+}
+
 /// The evidence in an entry.
 enum Found {
     Ballots(Equivocation),
     Checkpoints(ContradictingHeads),
+    Consensus(ConsensusEquivocation),
+}
+
+/// Who is accused, where it stands and what it led to.
+fn recorded(summary: &Summary) -> Vec<(&'static str, String)> {
+    let suspended = if summary.suspended { "yes" } else { "no" };
+    vec![
+        ("node", bold(&escaped(&summary.name))),
+        ("node id", summary.node.to_string()),
+        ("recorded", format!("entry {}, {}", summary.seq, summary.at)),
+        ("suspended by it", suspended.to_owned()),
+    ]
+}
+
+#[derive(Serialize)]
+struct ConsensusView {
+    #[serde(flatten)]
+    summary: Summary,
+    consensus: ConsensusEquivocation,
+}
+
+impl Report for ConsensusView {
+    const SCHEMA: &'static str = "althing.evidence-consensus/1";
+
+    fn text(&self) -> String {
+        let said = &self.consensus;
+        let mut lines = recorded(&self.summary);
+        lines.push(("height", said.height.to_string()));
+        lines.push(("round", said.round.to_string()));
+        lines.push(("step", said.step.name().to_owned()));
+        for (name, choice) in [("one value", &said.first), ("the other", &said.second)] {
+            let value = choice
+                .value
+                .map_or_else(|| "none".to_owned(), |it| it.to_string());
+            lines.push((name, value));
+        }
+        fields(&lines)
+    }
 }
 
 #[derive(Serialize)]
@@ -246,16 +302,7 @@ impl Report for CheckpointsView {
     const SCHEMA: &'static str = "althing.evidence-checkpoints/1";
 
     fn text(&self) -> String {
-        let summary = &self.summary;
-        let mut text = fields(&[
-            ("node", bold(&escaped(&summary.name))),
-            ("node id", summary.node.to_string()),
-            ("recorded", format!("entry {}, {}", summary.seq, summary.at)),
-            (
-                "suspended by it",
-                if summary.suspended { "yes" } else { "no" }.to_owned(),
-            ),
-        ]);
+        let mut text = fields(&recorded(&self.summary));
         text.push('\n');
         let mut grid = Grid::new(&["signed checkpoint", "Merkle root"]).right(0);
         for head in [&self.checkpoints.first, &self.checkpoints.second] {
@@ -308,6 +355,7 @@ fn read_entry(session: &Session, seq: u64) -> Result<Found, Failure> {
                 second: detected.second,
             })),
             Ok(Event::CheckpointsContradicted(found)) => Ok(Found::Checkpoints(found.checkpoints)),
+            Ok(Event::ConsensusContradicted(found)) => Ok(Found::Consensus(found.consensus)),
             _ => Err(broken(format!("entry {seq} holds no evidence any more"))),
         };
     }

@@ -13,8 +13,8 @@ use crate::governance::blast_radius::{Flip, blast_radius, took_part_in};
 use crate::governance::id::{NodeId, ProposalId};
 use crate::governance::key::{Algorithm, PublicKey};
 use crate::governance::rejection::Rejection;
-use crate::governance::state::State;
 use crate::governance::state::registry::{Node, NodeStatus};
+use crate::governance::state::{Contradiction, State};
 
 /// Look at the registry.
 #[derive(Debug, Subcommand)]
@@ -116,6 +116,8 @@ struct NodeView {
     evidence: Vec<ProposalId>,
     /// The entries that hold two checkpoints of this node that contradict each other.
     contradicting_checkpoints: Vec<u64>,
+    /// The entries that hold two messages of consensus of this node that contradict each other.
+    contradicting_consensus: Vec<u64>,
 }
 
 impl Report for NodeView {
@@ -136,6 +138,10 @@ impl Report for NodeView {
         }
         for seq in &self.contradicting_checkpoints {
             let what = format!("contradicting checkpoints, entry {seq}");
+            lines.push(("evidence", what));
+        }
+        for seq in &self.contradicting_consensus {
+            let what = format!("contradicting messages of consensus, entry {seq}");
             lines.push(("evidence", what));
         }
         fields(&lines)
@@ -211,15 +217,18 @@ pub fn run(command: &NodeCommand, session: &Session, output: &Output) -> Result<
         NodeCommand::Show(show) => {
             let (id, node) = find(&state, &show.node)?;
             let evidence = state.evidence().filter(|(accused, ..)| *accused == id);
+            let entries = |kind: Contradiction| -> Vec<u64> {
+                let mine = (state.contradictions())
+                    .filter(|(found, accused, ..)| (*found, *accused) == (kind, id));
+                mine.map(|(.., record)| record.seq).collect()
+            };
             output.report(&NodeView {
                 summary: NodeSummary::of(id, node),
                 key: node.key().clone(),
                 added_at_seq: node.added_at(),
                 evidence: evidence.map(|(_, proposal, _)| proposal).collect(),
-                contradicting_checkpoints: (state.contradicting_heads())
-                    .filter(|(accused, ..)| *accused == id)
-                    .map(|(_, _, record)| record.seq)
-                    .collect(),
+                contradicting_checkpoints: entries(Contradiction::Checkpoints),
+                contradicting_consensus: entries(Contradiction::Consensus),
             })?;
         }
         NodeCommand::BlastRadius(blast_radius) => {

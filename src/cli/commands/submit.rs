@@ -119,6 +119,7 @@ fn outcome(state: &State, command: &Command, recorded: &[Recorded]) -> Result<Va
             serde_json::to_value(StatusReport::of(state, proposal, recorded)?)
         }
         Command::SubmitContradictingHeads(heads) => Ok(serde_json::json!({"node": heads.node})),
+        Command::SubmitConsensusEquivocation(found) => Ok(serde_json::json!({"node": found.node})),
         Command::RotateKey(rotation) => {
             Ok(serde_json::json!({"node": rotation.content().new_key.node}))
         }

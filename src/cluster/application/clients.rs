@@ -29,7 +29,7 @@ impl Application {
                 let command = *command;
                 match self
                     .mempool
-                    .add_own(command, line.clone(), client, Instant::now())
+                    .add_own(command, line.clone(), Some(client), Instant::now())
                 {
                     Ok(true) => self.publish(Part::Command(line.into()), channels).await,
                     Ok(false) => {}

@@ -1,27 +1,33 @@
 //! The engine's application: it says which values exist and which are good, and carries out what is
 //! decided.
 
+mod accusing;
 mod clients;
 mod proposing;
 mod receiving;
 
 use std::time::{Duration, Instant};
 
-use arc_malachitebft_app_channel::app::consensus::MisbehaviorEvidence;
 use arc_malachitebft_app_channel::app::engine::host::{HeightParams, Next};
+use arc_malachitebft_app_channel::app::engine::util::events::Event;
 use arc_malachitebft_app_channel::app::streaming::StreamContent;
 use arc_malachitebft_app_channel::app::types::core::{CommitCertificate, Height as _, Round};
 use arc_malachitebft_app_channel::app::types::sync::RawDecidedValue;
 use arc_malachitebft_app_channel::{AppMsg, Channels, Reply};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, watch};
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use crate::clock::system_time;
 use crate::cluster::config::Timeouts;
 use crate::cluster::control::Request;
-use crate::cluster::engine::{Address, Althing, Height, Part, SharedSigner, ValueId};
+use crate::cluster::engine::{
+    Address, Althing, Heard, Height, Part, SharedSigner, ValueId, message,
+};
 use crate::cluster::mempool::Mempool;
 use crate::cluster::replica::{Replica, ReplicaError};
+use crate::cluster::watch::Watch;
+use crate::governance::consensus::ConsensusEquivocation;
 
 /// How often the application looks at what is due.
 pub const TICK: Duration = Duration::from_millis(250);
@@ -56,6 +62,10 @@ pub struct Application {
     watches_until: Option<u64>,
     timeouts: Timeouts,
     mempool: Mempool,
+    watch: Watch,
+    /// What was found and is not accused yet, and what others have not heard yet.
+    to_accuse: Vec<ConsensusEquivocation>,
+    to_pass_on: Vec<Heard>,
     /// Parts of heights that are not the next one yet.
     early: Vec<Part>,
     /// Which values were proposed at the next height, by whom, in which round.
@@ -92,6 +102,9 @@ impl Application {
             watches_until,
             timeouts,
             mempool: Mempool::default(),
+            watch: Watch::default(),
+            to_accuse: Vec::new(),
+            to_pass_on: Vec::new(),
             early: Vec::new(),
             proposed: Vec::new(),
             round: Round::ZERO,
@@ -117,6 +130,7 @@ impl Application {
         stop: &mut watch::Receiver<bool>,
     ) -> Result<Ended, ReplicaError> {
         let mut ticks = tokio::time::interval(TICK);
+        let mut events = channels.events.subscribe();
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -125,9 +139,16 @@ impl Application {
                     None => return Ok(Ended::EngineStopped),
                     Some(message) => self.handle(message, channels).await?,
                 },
+                event = events.recv() => match event {
+                    Ok(Event::Received(said)) => self.overhear(&said),
+                    // What was missed others have heard; the engine compares for itself, too.
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return Ok(Ended::EngineStopped),
+                },
                 Some(request) = requests.recv() => self.serve(request, channels).await,
                 _ = ticks.tick() => self.tick(channels).await,
             }
+            self.speak_up(channels).await;
             let height = self.replica.next_height().0;
             if self.watches_until.is_some_and(|until| height >= until) {
                 return Ok(Ended::CaughtUp);
@@ -193,7 +214,8 @@ impl Application {
             AppMsg::Finalized {
                 evidence, reply, ..
             } => {
-                report(&evidence);
+                let ledger = self.replica.state().ledger();
+                (self.to_accuse).extend(message::equivocations(ledger, &evidence));
                 self.idle = Some(reply);
                 if self.is_syncing {
                     self.start_now();
@@ -263,6 +285,8 @@ impl Application {
             return Ok(());
         }
         let height = certificate.height;
+        let round = certificate.round.as_u32().unwrap_or(0);
+        let value = certificate.value_id.0;
         let outcomes = self.replica.decide(certificate.into())?;
         info!(
             %height, commands = outcomes.len(), head = %self.replica.head(), "decided"
@@ -270,6 +294,8 @@ impl Application {
         for (name, outcome) in &outcomes {
             self.mempool.settle(name, outcome);
         }
+        let against = self.watch.decide(height.0, round, value);
+        self.to_pass_on.extend(against);
         self.proposed.clear();
         self.round = Round::ZERO;
         let is_early =
@@ -327,15 +353,5 @@ impl Application {
         if is_due && self.mempool.ready().count() < self.mempool.count() {
             self.review();
         }
-    }
-}
-
-/// Says who contradicted itself.
-fn report(evidence: &MisbehaviorEvidence<Althing>) {
-    for (node, votes) in evidence.votes.iter() {
-        warn!(node = %node, pairs = votes.len(), "a node signed contradicting votes");
-    }
-    for (node, proposals) in evidence.proposals.iter() {
-        warn!(node = %node, pairs = proposals.len(), "a node signed contradicting proposals");
     }
 }

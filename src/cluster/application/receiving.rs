@@ -11,7 +11,9 @@ use tracing::warn;
 
 use super::Application;
 use crate::clock::system_time;
-use crate::cluster::engine::{Address, Althing, Height, Part, Proposal, ValueId, Verifying};
+use crate::cluster::engine::{
+    Address, Althing, Height, Part, Proposal, ValueId, Verifying, message,
+};
 use crate::cluster::replica::ReplicaError;
 use crate::cluster::value::Value;
 
@@ -92,11 +94,17 @@ impl Application {
                 self.mempool.add_foreign(&line, is_ready, Instant::now());
                 Ok(None)
             }
+            Part::Heard(heard) => {
+                self.hear(*heard);
+                Ok(None)
+            }
             Part::Value {
                 proposal,
                 signature,
                 bytes,
             } => {
+                let ledger = self.replica.state().ledger();
+                self.hear(message::heard_proposal(ledger, &proposal, &signature));
                 let next = self.replica.next_height();
                 let is_next = proposal.height == next && self.idle.is_none();
                 if proposal.height < next {

@@ -23,10 +23,11 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::types::{Address, Althing, Height, Part, Proposal, ValueId, Vote};
+use super::types::{Address, Althing, Heard, Height, Part, Proposal, ValueId, Vote};
 use crate::governance::MAX_INTEGER;
+use crate::governance::consensus::{ConsensusPlace, ConsensusStep, SignedChoice};
 use crate::governance::digest::Digest;
-use crate::governance::id::NodeId;
+use crate::governance::id::{LedgerId, NodeId};
 use crate::governance::key::Signature;
 
 /// No round of consensus comes near this: each takes seconds.
@@ -346,11 +347,62 @@ impl Coded for LivenessMsg<Althing> {
     }
 }
 
+/// Ledger, node, height, round and step; value, earlier round and signature.
+type HeardForm = (
+    (Bytes32, Bytes32, u64, u32, u8),
+    (Option<Bytes32>, Option<u32>, Vec<u8>),
+);
+
+impl Coded for Heard {
+    type Form = HeardForm;
+
+    fn form(&self) -> HeardForm {
+        let Self { place, said } = self;
+        let step = match place.step {
+            ConsensusStep::Propose => 0,
+            ConsensusStep::Prevote => 1,
+            ConsensusStep::Precommit => 2,
+        };
+        let ledger = *place.ledger.digest().as_bytes();
+        let node = bytes_of(&Address(place.node));
+        let value = said.value.map(|value| *value.as_bytes());
+        let signature = said.signature.as_bytes().to_vec();
+        (
+            (ledger, node, place.height, place.round, step),
+            (value, said.earlier_round, signature),
+        )
+    }
+
+    fn of((place, said): HeardForm) -> Option<Self> {
+        let (ledger, node, in_height, in_round, step) = place;
+        let (value, earlier_round, signed) = said;
+        let place = ConsensusPlace {
+            height: height(in_height)?.0,
+            ledger: LedgerId::from_digest(Digest::from_bytes(ledger)),
+            node: address(node).0,
+            round: round(in_round)?.as_u32()?,
+            step: match step {
+                0 => ConsensusStep::Propose,
+                1 => ConsensusStep::Prevote,
+                2 => ConsensusStep::Precommit,
+                _ => return None,
+            },
+        };
+        let said = SignedChoice {
+            earlier_round,
+            signature: signature(&signed)?,
+            value: value.map(Digest::from_bytes),
+        };
+        Some(Self { place, said })
+    }
+}
+
 impl Coded for Part {
-    type Form = Either<(SignedForm<Proposal>, Vec<u8>), String>;
+    type Form = Either<(SignedForm<Proposal>, Vec<u8>), Either<String, HeardForm>>;
 
     fn form(&self) -> Self::Form {
         match self {
+            Self::Heard(heard) => Either::Other(Either::Other(heard.form())),
             Self::Value {
                 proposal,
                 signature,
@@ -359,7 +411,7 @@ impl Coded for Part {
                 let signed = (proposal.form(), signature.as_bytes().to_vec());
                 Either::One((signed, bytes.to_vec()))
             }
-            Self::Command(line) => Either::Other(line.to_string()),
+            Self::Command(line) => Either::Other(Either::One(line.to_string())),
         }
     }
 
@@ -370,7 +422,8 @@ impl Coded for Part {
                 signature: signature(&signed)?,
                 bytes: bytes.into(),
             },
-            Either::Other(line) => Self::Command(line.into()),
+            Either::Other(Either::One(line)) => Self::Command(line.into()),
+            Either::Other(Either::Other(form)) => Self::Heard(Box::new(Heard::of(form)?)),
         })
     }
 }

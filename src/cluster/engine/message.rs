@@ -1,27 +1,18 @@
-//! The bytes that a consensus signature covers.
-//!
-//! ```text
-//! althing/consensus/v1 LF
-//! ledger id            32 bytes
-//! kind                  1 byte: 0 proposal, 1 prevote, 2 precommit
-//! height                8 bytes, big endian
-//! round                 4 bytes, big endian
-//! value                 1 byte 0 for none, or 1 and the 32 bytes of its hash
-//! earlier round         proposals only: 1 byte 0 for none, or 1 and 4 bytes, big endian
-//! node                 32 bytes of its id
-//! ```
+//! The engine's messages as what a node signs: the rules define the bytes
+//! ([`consensus`](crate::governance::consensus)), and know two that contradict each other as evidence.
 //!
 //! The engine's own messages name no ledger: without it, a vote in one cluster would be good in
 //! another that has the same node.
 
-use arc_malachitebft_app_channel::app::types::core::{NilOrVal, Round, VoteType};
+use arc_malachitebft_app_channel::app::consensus::{MisbehaviorEvidence, SignedConsensusMsg};
+use arc_malachitebft_app_channel::app::types::core::{NilOrVal, Round, SignedMessage, VoteType};
 
-use super::types::{Address, Height, Proposal, ValueId, Vote};
+use super::types::{Althing, Heard, Proposal, ValueId, Vote};
+use crate::governance::consensus::{
+    ConsensusChoice, ConsensusEquivocation, ConsensusPlace, ConsensusStep, SignedChoice,
+};
 use crate::governance::id::LedgerId;
-use crate::identity::ConsensusStep;
-
-/// The domain tag.
-pub const DOMAIN: &str = "althing/consensus/v1";
+use crate::governance::key::Signature;
 
 /// The step that a kind of vote is.
 #[must_use]
@@ -35,62 +26,108 @@ pub const fn step_of(kind: VoteType) -> ConsensusStep {
 /// What a vote's signature covers.
 #[must_use]
 pub fn of_vote(ledger: LedgerId, vote: &Vote) -> Vec<u8> {
-    let value = match &vote.value {
-        NilOrVal::Nil => None,
-        NilOrVal::Val(id) => Some(id),
-    };
-    let place = (vote.height, vote.round);
-    bytes(ledger, step_of(vote.kind), place, value, None, vote.voter)
+    place_of_vote(ledger, vote).message(&choice_of_vote(vote))
 }
 
 /// What a proposal's signature covers.
 #[must_use]
 pub fn of_proposal(ledger: LedgerId, proposal: &Proposal) -> Vec<u8> {
-    bytes(
-        ledger,
-        ConsensusStep::Propose,
-        (proposal.height, proposal.round),
-        Some(&proposal.value),
-        Some(proposal.pol_round),
-        proposal.proposer,
-    )
+    place_of_proposal(ledger, proposal).message(&choice_of_proposal(proposal))
 }
 
-fn bytes(
+// A vote always has a round. One without could not be told from the last.
+fn number(round: Round) -> u32 {
+    round.as_u32().unwrap_or(u32::MAX)
+}
+
+fn place_of_vote(ledger: LedgerId, vote: &Vote) -> ConsensusPlace {
+    ConsensusPlace {
+        height: vote.height.0,
+        ledger,
+        node: vote.voter.0,
+        round: number(vote.round),
+        step: step_of(vote.kind),
+    }
+}
+
+fn choice_of_vote(vote: &Vote) -> ConsensusChoice {
+    ConsensusChoice {
+        earlier_round: None,
+        value: match &vote.value {
+            NilOrVal::Nil => None,
+            NilOrVal::Val(ValueId(digest)) => Some(*digest),
+        },
+    }
+}
+
+fn place_of_proposal(ledger: LedgerId, proposal: &Proposal) -> ConsensusPlace {
+    ConsensusPlace {
+        height: proposal.height.0,
+        ledger,
+        node: proposal.proposer.0,
+        round: number(proposal.round),
+        step: ConsensusStep::Propose,
+    }
+}
+
+fn choice_of_proposal(proposal: &Proposal) -> ConsensusChoice {
+    ConsensusChoice {
+        earlier_round: proposal.pol_round.as_u32(),
+        value: Some(proposal.value.0),
+    }
+}
+
+/// A vote as it is kept and compared.
+#[must_use]
+pub fn heard_vote(ledger: LedgerId, signed: &SignedMessage<Althing, Vote>) -> Heard {
+    let said = signed_choice(choice_of_vote(&signed.message), &signed.signature);
+    let place = place_of_vote(ledger, &signed.message);
+    Heard { place, said }
+}
+
+/// A proposal as it is kept and compared.
+#[must_use]
+pub fn heard_proposal(ledger: LedgerId, proposal: &Proposal, signature: &Signature) -> Heard {
+    let said = signed_choice(choice_of_proposal(proposal), signature);
+    let place = place_of_proposal(ledger, proposal);
+    Heard { place, said }
+}
+
+/// What the engine has received, as it is kept and compared.
+#[must_use]
+pub fn heard(ledger: LedgerId, message: &SignedConsensusMsg<Althing>) -> Heard {
+    match message {
+        SignedConsensusMsg::Vote(vote) => heard_vote(ledger, vote),
+        SignedConsensusMsg::Proposal(signed) => {
+            heard_proposal(ledger, &signed.message, &signed.signature)
+        }
+    }
+}
+
+/// What the engine reports, as evidence that anyone can check.
+#[must_use]
+pub fn equivocations(
     ledger: LedgerId,
-    step: ConsensusStep,
-    (height, round): (Height, Round),
-    value: Option<&ValueId>,
-    earlier: Option<Round>,
-    node: Address,
-) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(160);
-    bytes.extend_from_slice(DOMAIN.as_bytes());
-    bytes.push(b'\n');
-    bytes.extend_from_slice(ledger.digest().as_bytes());
-    bytes.push(match step {
-        ConsensusStep::Propose => 0,
-        ConsensusStep::Prevote => 1,
-        ConsensusStep::Precommit => 2,
+    reported: &MisbehaviorEvidence<Althing>,
+) -> Vec<ConsensusEquivocation> {
+    let votes = (reported.votes.iter()).flat_map(|(_, pairs)| pairs);
+    let votes = votes.map(|(one, other)| [heard_vote(ledger, one), heard_vote(ledger, other)]);
+    let proposals = (reported.proposals.iter()).flat_map(|(_, pairs)| pairs);
+    let proposals = proposals.map(|(one, other)| {
+        [one, other].map(|it| heard_proposal(ledger, &it.message, &it.signature))
     });
-    bytes.extend_from_slice(&height.0.to_be_bytes());
-    // A vote always has a round. One without could not be told from round 0.
-    bytes.extend_from_slice(&round.as_u32().unwrap_or(u32::MAX).to_be_bytes());
-    match value {
-        None => bytes.push(0),
-        Some(id) => {
-            bytes.push(1);
-            bytes.extend_from_slice(id.0.as_bytes());
-        }
+    let pairs = votes.chain(proposals);
+    let found = pairs.filter(|[one, other]| one.place == other.place);
+    found
+        .map(|[one, other]| ConsensusEquivocation::new(one.place, one.said, other.said))
+        .filter(ConsensusEquivocation::is_contradiction)
+        .collect()
+}
+
+fn signed_choice(choice: ConsensusChoice, signature: &Signature) -> SignedChoice {
+    SignedChoice {
+        earlier_round: choice.earlier_round,
+        signature: signature.clone(),
+        value: choice.value,
     }
-    match earlier.map(|round| round.as_u32()) {
-        None => {}
-        Some(None) => bytes.push(0),
-        Some(Some(round)) => {
-            bytes.push(1);
-            bytes.extend_from_slice(&round.to_be_bytes());
-        }
-    }
-    bytes.extend_from_slice(node.0.digest().as_bytes());
-    bytes
 }

@@ -15,7 +15,9 @@ pub use codec::Wire;
 pub use node_config::{AddressError, EngineConfig};
 pub use signing::{FindKey, SharedSigner, Signing, Verifying};
 pub use start::{Engine, EngineError, start};
-pub use types::{Address, Althing, Height, Part, Proposal, Validator, ValidatorSet, ValueId, Vote};
+pub use types::{
+    Address, Althing, Heard, Height, Part, Proposal, Validator, ValidatorSet, ValueId, Vote,
+};
 
 #[cfg(test)]
 mod tests;

@@ -10,12 +10,11 @@ use async_trait::async_trait;
 
 use super::message;
 use super::types::{Althing, Height, Proposal, ValueId, Vote};
+use crate::governance::consensus::ConsensusStep;
 use crate::governance::digest::Digest;
 use crate::governance::id::LedgerId;
 use crate::governance::key::{PublicKey, Signature, SignatureVerifier as _};
-use crate::identity::{
-    ConsensusJournal, ConsensusSlot, ConsensusStep, JournalError, MlDsaVerifier, SigningKey,
-};
+use crate::identity::{ConsensusJournal, ConsensusSlot, JournalError, MlDsaVerifier, SigningKey};
 
 /// Checks consensus messages of one ledger.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,6 @@
 //! Wire forms and signatures.
 
-use arc_malachitebft_app_channel::app::consensus::LivenessMsg;
+use arc_malachitebft_app_channel::app::consensus::{LivenessMsg, MisbehaviorEvidence};
 use arc_malachitebft_app_channel::app::streaming::{StreamContent, StreamId, StreamMessage};
 use arc_malachitebft_app_channel::app::types::codec::{Codec, HasEncodedLen as _};
 use arc_malachitebft_app_channel::app::types::core::{
@@ -19,10 +19,12 @@ use proptest::prelude::*;
 
 use super::types::Scheme;
 use super::*;
+use crate::governance::command::Command;
+use crate::governance::consensus::ConsensusStep;
 use crate::governance::digest::Digest;
 use crate::governance::id::{LedgerId, NodeId};
 use crate::governance::key::{Algorithm, Signature};
-use crate::identity::{ConsensusJournal, ConsensusSlot, ConsensusStep, SigningKey};
+use crate::identity::{ConsensusJournal, ConsensusSlot, SigningKey};
 use crate::testing::Assembly;
 
 type Ctx = Althing;
@@ -130,6 +132,15 @@ fn every_message_has_one_form() {
     }
     let parts = [
         Part::Command("{}".into()),
+        Part::Heard(Box::new(message::heard_vote(
+            ledger(1),
+            &SignedMessage::new(vote(VoteType::Precommit, NilOrVal::Nil), signature()),
+        ))),
+        Part::Heard(Box::new(message::heard_proposal(
+            ledger(1),
+            &proposal(Round::new(1)),
+            &signature(),
+        ))),
         Part::Value {
             proposal: proposal(Round::Nil),
             signature: signature(),
@@ -396,6 +407,56 @@ fn one_process_signs_at_a_time_and_a_torn_line_is_dropped() {
     std::fs::write(&path, b"{}\n").unwrap();
     let damaged = ConsensusJournal::open(&keys, ledger(1)).unwrap_err();
     assert_eq!(damaged.code(), "journal.malformed");
+}
+
+#[test]
+fn what_the_engine_reports_is_evidence_that_the_rules_take() {
+    let assembly = Assembly::of(&[1, 1, 1, 1]);
+    let (ledger, node) = (assembly.state().ledger(), Address(assembly.id(2)));
+    let signed = |value| {
+        let vote = Vote {
+            voter: node,
+            ..vote(VoteType::Precommit, value)
+        };
+        let message = message::of_vote(ledger, &vote);
+        let signature = assembly.signer_of(node.0).sign_message(&message);
+        SignedMessage::new(vote, signature)
+    };
+    let proposed = |id, pol_round| {
+        let proposal = Proposal {
+            proposer: node,
+            value: id,
+            ..proposal(pol_round)
+        };
+        let message = message::of_proposal(ledger, &proposal);
+        let signature = assembly.signer_of(node.0).sign_message(&message);
+        SignedMessage::new(proposal, signature)
+    };
+    let mut reported = MisbehaviorEvidence::<Ctx> {
+        proposals: Default::default(),
+        votes: Default::default(),
+    };
+    let votes = [NilOrVal::Val(value(3)), NilOrVal::Nil].map(signed);
+    reported.votes.add(votes[0].clone(), votes[1].clone());
+    let (one, other) = (
+        proposed(value(3), Round::Nil),
+        proposed(value(4), Round::Nil),
+    );
+    reported.proposals.add(one.clone(), other);
+    // Of one value with another earlier round: reported, but no contradiction.
+    reported
+        .proposals
+        .add(one, proposed(value(3), Round::new(1)));
+    let found = message::equivocations(ledger, &reported);
+    assert_eq!(found.len(), 2);
+    for found in found {
+        let mut assembly = Assembly::of(&[1, 1, 1, 1]);
+        let command = Command::SubmitConsensusEquivocation(Box::new(found));
+        assert_eq!(
+            assembly.accept(&command)[0].operation(),
+            "byzantine_detected"
+        );
+    }
 }
 
 #[test]

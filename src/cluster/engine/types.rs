@@ -8,6 +8,7 @@ use arc_malachitebft_app_channel::app::types::core::{
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 
+use crate::governance::consensus::{ConsensusPlace, SignedChoice};
 use crate::governance::digest::Digest;
 use crate::governance::id::NodeId;
 use crate::governance::key::{PublicKey, Signature};
@@ -291,6 +292,15 @@ impl core::Proposal<Althing> for Proposal {
     }
 }
 
+/// What a node said, as others keep it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// Where.
+    pub place: ConsensusPlace,
+    /// What, with its signature.
+    pub said: SignedChoice,
+}
+
 /// What travels beside the votes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
@@ -306,6 +316,8 @@ pub enum Part {
     },
     /// A command on its way to whoever proposes next.
     Command(Box<str>),
+    /// What another node said against a decision, passed on.
+    Heard(Box<Heard>),
 }
 
 /// Each message holds all of what it carries.

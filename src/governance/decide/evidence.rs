@@ -1,12 +1,15 @@
-//! Evidence of contradicting checkpoints. Specification, "Byzantine behaviour".
+//! Evidence of contradicting checkpoints, and of contradicting messages of consensus. Specification,
+//! "Byzantine behaviour".
 
 use super::Context;
-use crate::governance::event::{CheckpointsContradicted, Event};
+use crate::governance::consensus::ConsensusEquivocation;
+use crate::governance::event::{CheckpointsContradicted, ConsensusContradicted, Event};
 use crate::governance::evidence::ContradictingHeads;
+use crate::governance::id::NodeId;
 use crate::governance::key::PublicKey;
 use crate::governance::rejection::Rejection;
-use crate::governance::state::State;
 use crate::governance::state::registry::Node;
+use crate::governance::state::{Contradiction, State};
 use crate::governance::tree_head::Origin;
 
 /// The first rule that applies decides, in the order of the specification.
@@ -27,23 +30,60 @@ pub(super) fn contradicting_heads(
         return Err(Rejection::NotContradictory);
     }
     let node = evidence.node;
+    let is_signed = |keys: &[&PublicKey]| evidence.is_signed_by(keys, context.verifier);
+    let suspended = convict(state, Contradiction::Checkpoints, node, is_signed)?;
+    Ok(suspended.map(|suspended| {
+        Event::CheckpointsContradicted(CheckpointsContradicted {
+            checkpoints: evidence,
+            node,
+            suspended,
+        })
+    }))
+}
+
+/// As above.
+pub(super) fn consensus_equivocation(
+    state: &State,
+    evidence: &ConsensusEquivocation,
+    context: &Context<'_>,
+) -> Result<Option<Event>, Rejection> {
+    let evidence = evidence.clone().ordered();
+    if evidence.ledger != state.ledger() {
+        return Err(Rejection::WrongLedger);
+    }
+    if !evidence.is_contradiction() {
+        return Err(Rejection::NotContradictory);
+    }
+    let node = evidence.node;
+    let is_signed = |keys: &[&PublicKey]| evidence.is_signed_by(keys, context.verifier);
+    let suspended = convict(state, Contradiction::Consensus, node, is_signed)?;
+    Ok(suspended.map(|suspended| {
+        Event::ConsensusContradicted(ConsensusContradicted {
+            consensus: evidence,
+            node,
+            suspended,
+        })
+    }))
+}
+
+/// Whether the evidence suspends the node that signed it; none where such is recorded already.
+fn convict(
+    state: &State,
+    kind: Contradiction,
+    node: NodeId,
+    is_signed_by: impl Fn(&[&PublicKey]) -> bool,
+) -> Result<Option<bool>, Rejection> {
     let Some(registered) = state.registry().get(node) else {
         return Err(Rejection::UnknownNode { node });
     };
     let term = state.term_of(node, registered);
     let keys: Vec<&PublicKey> = state.keys_of_term(node).collect();
-    if !evidence.is_signed_by(&keys, context.verifier) {
+    if !is_signed_by(&keys) {
         return Err(Rejection::EvidenceSignature { voter: node });
     }
-    if state.contradicting_heads_of(node, term).is_some() {
+    if state.contradiction_of(kind, node, term).is_some() {
         return Ok(None);
     }
     let active = Node::is_active(registered);
-    Ok(Some(Event::CheckpointsContradicted(
-        CheckpointsContradicted {
-            checkpoints: evidence,
-            node,
-            suspended: active && state.registry().active_count() > 1,
-        },
-    )))
+    Ok(Some(active && state.registry().active_count() > 1))
 }

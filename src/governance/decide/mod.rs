@@ -120,6 +120,9 @@ pub fn admit(
         Command::SubmitContradictingHeads(heads) => {
             evidence::contradicting_heads(state, heads, context)
         }
+        Command::SubmitConsensusEquivocation(found) => {
+            evidence::consensus_equivocation(state, found, context)
+        }
         Command::RecordPrediction(prediction) => {
             predict::record(state, prediction, context.at).map(Some)
         }

@@ -338,7 +338,7 @@ fn every_promise_about_later_states_can_be_broken() {
             state.evidence = Arc::default()
         }),
         ("nothing-is-forgotten", |_, state| {
-            state.contradicting_heads = Arc::default()
+            state.contradictions = Arc::default()
         }),
         ("nothing-is-forgotten", |_, state| state.epoch = 0),
         ("nothing-is-forgotten", |_, state| {

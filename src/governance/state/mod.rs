@@ -14,6 +14,8 @@ mod snapshot;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::digest::Digest;
 use super::founding::Founding;
 use super::id::{LedgerId, NodeId, ProposalId, Subject};
@@ -46,8 +48,9 @@ pub struct State {
     pub(super) proposals: Arc<Proposals>,
     pub(super) authorizations: Arc<Authorizations>,
     pub(super) evidence: Arc<BTreeMap<(NodeId, ProposalId), EvidenceRecord>>,
-    /// Contradicting checkpoints, by node and the entry that began its term.
-    pub(super) contradicting_heads: Arc<BTreeMap<(NodeId, u64), EvidenceRecord>>,
+    /// What nodes contradicted themselves in besides ballots, by node and the entry that began its
+    /// term.
+    pub(super) contradictions: Arc<BTreeMap<(Contradiction, NodeId, u64), EvidenceRecord>>,
     pub(super) predictions: Predictions,
     pub(super) recoveries: u64,
 }
@@ -63,6 +66,28 @@ pub struct Identity {
     pub created_at: Timestamp,
     /// The hash of the last genesis entry, for verifiers to pin.
     pub origin: Digest,
+}
+
+/// What a node can contradict itself in besides ballots: no proposal is concerned, and it answers for
+/// all that it signed in its present term.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Contradiction {
+    /// Checkpoints of the ledger.
+    Checkpoints,
+    /// Messages of consensus.
+    Consensus,
+}
+
+impl Contradiction {
+    /// The name in reports and in the state hash.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Checkpoints => "checkpoints",
+            Self::Consensus => "consensus",
+        }
+    }
 }
 
 /// Where evidence against a node is recorded.
@@ -95,7 +120,7 @@ impl State {
             proposals: Arc::default(),
             authorizations: Arc::default(),
             evidence: Arc::default(),
-            contradicting_heads: Arc::default(),
+            contradictions: Arc::default(),
             predictions: Predictions::default(),
             recoveries: 0,
         }
@@ -209,30 +234,35 @@ impl State {
         self.evidence.get(&(node, proposal))
     }
 
-    /// The evidence of contradicting checkpoints, by node and the entry that began its term.
-    pub fn contradicting_heads(&self) -> impl Iterator<Item = (NodeId, u64, &EvidenceRecord)> {
-        self.contradicting_heads
+    /// The evidence that is not of ballots, by what it is of, by node, and by the entry that began the
+    /// node's term.
+    pub fn contradictions(
+        &self,
+    ) -> impl Iterator<Item = (Contradiction, NodeId, u64, &EvidenceRecord)> {
+        self.contradictions
             .iter()
-            .map(|((node, term), record)| (*node, *term, record))
+            .map(|((kind, node, term), record)| (*kind, *node, *term, record))
     }
 
-    /// The evidence that `node` signed contradicting checkpoints in the term that began with an
-    /// entry.
+    /// The evidence that `node` contradicted itself so in the term that began with an entry.
     #[must_use]
-    pub fn contradicting_heads_of(&self, node: NodeId, term: u64) -> Option<&EvidenceRecord> {
-        self.contradicting_heads.get(&(node, term))
+    pub fn contradiction_of(
+        &self,
+        kind: Contradiction,
+        node: NodeId,
+        term: u64,
+    ) -> Option<&EvidenceRecord> {
+        self.contradictions.get(&(kind, node, term))
     }
 
-    /// All evidence, of ballots and of checkpoints, with the nodes that it is against.
+    /// All evidence, whatever it is of, with the nodes that it is against.
     pub fn convictions(&self) -> impl Iterator<Item = (NodeId, &EvidenceRecord)> {
         let ballots = self.evidence().map(|(node, _, record)| (node, record));
-        ballots.chain(
-            self.contradicting_heads()
-                .map(|(node, _, record)| (node, record)),
-        )
+        let others = self.contradictions();
+        ballots.chain(others.map(|(_, node, _, record)| (node, record)))
     }
 
-    /// The entry from which on a node answers for its checkpoints: the one that added it, or the last
+    /// The entry from which on a node answers for its checkpoints and what it said in consensus: the one that added it, or the last
     /// that gave it a key by a decision of the group. What it changes its key to by itself changes
     /// nothing.
     #[must_use]
@@ -249,7 +279,7 @@ impl State {
     }
 
     /// The keys that `node` has held in its present term, oldest first; none of a stranger. It answers
-    /// for every checkpoint that one of them signed.
+    /// for every checkpoint and every message of consensus that one of them signed.
     pub fn keys_of_term(&self, node: NodeId) -> impl Iterator<Item = &PublicKey> {
         self.registry.get(node).into_iter().flat_map(move |it| {
             let term = self.term_of(node, it);

@@ -113,9 +113,10 @@ impl State {
 
     fn project_evidence(&self) -> impl Iterator<Item = EvidenceProjection> {
         let ballots = self.evidence();
-        let ballots = ballots.map(|(node, proposal, it)| evidence(node, Some(proposal), it));
-        let checkpoints = self.contradicting_heads();
-        ballots.chain(checkpoints.map(|(node, _, it)| evidence(node, None, it)))
+        let ballots =
+            ballots.map(|(node, proposal, it)| evidence("ballots", node, Some(proposal), it));
+        let others = self.contradictions();
+        ballots.chain(others.map(|(kind, node, _, it)| evidence(kind.name(), node, None, it)))
     }
 }
 
@@ -340,6 +341,7 @@ fn revocation(
 #[derive(Serialize)]
 struct EvidenceProjection {
     at: Timestamp,
+    kind: &'static str,
     node: NodeId,
     proposal: Option<ProposalId>,
     seq: u64,
@@ -347,12 +349,14 @@ struct EvidenceProjection {
 }
 
 fn evidence(
+    kind: &'static str,
     node: NodeId,
     proposal: Option<ProposalId>,
     record: &EvidenceRecord,
 ) -> EvidenceProjection {
     EvidenceProjection {
         at: record.at,
+        kind,
         node,
         proposal,
         seq: record.seq,

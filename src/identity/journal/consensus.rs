@@ -12,22 +12,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{JOURNAL_DIR, JournalError};
+use crate::governance::consensus::{self, ConsensusStep};
 use crate::governance::id::LedgerId;
 use crate::governance::key::Signature;
 use crate::identity::SigningKey;
 use crate::identity::private_files;
-
-/// What a node says in a round of consensus, once each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ConsensusStep {
-    /// Here is a value.
-    Propose,
-    /// I would decide this.
-    Prevote,
-    /// Two thirds would: I decide this.
-    Precommit,
-}
 
 /// Where a node signs one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -234,7 +223,7 @@ fn already_signed(slot: &ConsensusSlot, requested: &str, recorded: String) -> Jo
     } = slot;
     JournalError::AlreadySigned {
         scope: format!("consensus, height {height}, round {round}, {step:?}"),
-        kind: "althing/consensus/v1".to_owned(),
+        kind: consensus::DOMAIN.to_owned(),
         recorded,
         requested: requested.to_owned(),
     }

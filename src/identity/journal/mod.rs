@@ -34,7 +34,7 @@ use entry::line_of;
 use file::JournalFile;
 use index::Place;
 
-pub use consensus::{ConsensusJournal, ConsensusRecord, ConsensusSlot, ConsensusStep};
+pub use consensus::{ConsensusJournal, ConsensusRecord, ConsensusSlot};
 pub use error::JournalError;
 
 /// The directory of the journals in the directory of the keys.

@@ -231,7 +231,7 @@ impl History {
         match (proposal, event) {
             (_, Event::CheckpointRecorded(_)) => self.last_record = Some(seq),
             (_, Event::PredictionRecorded(_) | Event::RecoveryRecorded(_)) => {}
-            // The founding, rotations and evidence of contradicting checkpoints.
+            // The founding, rotations and evidence on no proposal.
             (None, _) => {
                 self.always.insert(seq);
             }
@@ -327,6 +327,7 @@ fn proposal_of(event: &Event) -> Option<ProposalId> {
         Event::LedgerCreated(_)
         | Event::KeyRotated(_)
         | Event::CheckpointsContradicted(_)
+        | Event::ConsensusContradicted(_)
         | Event::PredictionRecorded(_)
         | Event::RecoveryRecorded(_)
         | Event::CheckpointRecorded(_) => return None,

@@ -2,10 +2,13 @@
 
 use super::count::Place;
 use super::members::Standing;
-use super::{Cast, Caused, Change, End, Ending, Evidence, Model, NOW, Opened, Outcome, Told};
+use super::{
+    Accusation, Cast, Caused, Change, End, Ending, Evidence, Model, NOW, Opened, Outcome, Told,
+};
 use crate::governance::ballot::Ballot;
+use crate::governance::consensus::{ConsensusEquivocation, ConsensusStep};
 use crate::governance::evidence::ContradictingHeads;
-use crate::governance::id::{NodeId, ProposalId};
+use crate::governance::id::NodeId;
 use crate::governance::proposal::Withdrawal;
 use crate::governance::time::Timestamp;
 
@@ -99,7 +102,7 @@ impl Model {
 
     fn is_convicted(&self, proposal: &Opened, node: NodeId) -> bool {
         let mut evidence = self.evidence.iter();
-        evidence.any(|it| it.node == node && it.proposal == Some(proposal.id))
+        evidence.any(|it| it.node == node && it.of == Accusation::Ballots(proposal.id))
     }
 
     /// Whether a node got its present key after a proposal ended.
@@ -174,7 +177,7 @@ impl Model {
     /// BYZ-6
     fn convict(&mut self, place: usize, node: NodeId) -> Outcome {
         let proposal = self.proposals[place].id;
-        let suspended = self.record_evidence(node, Some(proposal));
+        let suspended = self.record_evidence(node, Accusation::Ballots(proposal));
         Outcome::Convicted {
             node,
             proposal,
@@ -183,23 +186,19 @@ impl Model {
     }
 
     /// Records evidence; whether it suspends the node. BYZ-6
-    fn record_evidence(&mut self, node: NodeId, proposal: Option<ProposalId>) -> bool {
+    fn record_evidence(&mut self, node: NodeId, of: Accusation) -> bool {
         let active = self.node(node, NOW) == Some(Standing::Active);
         let suspended = active && !self.is_last_active(node);
         let seq = self.next_entry();
-        self.evidence.push(Evidence {
-            seq,
-            node,
-            proposal,
-        });
+        self.evidence.push(Evidence { seq, node, of });
         if suspended {
             self.changes.push((seq, Change::Suspended(node)));
         }
         suspended
     }
 
-    /// Two checkpoints that contradict each other. BYZ-14, BYZ-15
-    pub(super) fn contradiction(&mut self, heads: &ContradictingHeads, told: &Told) -> Caused {
+    /// Two checkpoints that contradict each other. BYZ-15
+    pub(super) fn fork(&mut self, heads: &ContradictingHeads, told: &Told) -> Caused {
         if heads.origin.ledger != self.ledger || told.heads.other_genesis {
             return Err("statement.wrong-ledger");
         }
@@ -211,7 +210,38 @@ impl Model {
         if !contradictory {
             return Err("evidence.not-contradictory");
         }
-        let node = heads.node;
+        let convicted = self.contradiction(heads.node, Accusation::Checkpoints, told)?;
+        Ok(convicted.map(|suspended| Outcome::Forked(heads.node, suspended)))
+    }
+
+    /// Two messages of consensus that contradict each other. BYZ-20
+    pub(super) fn equivocation(&mut self, it: &ConsensusEquivocation, told: &Told) -> Caused {
+        if it.ledger != self.ledger {
+            return Err("statement.wrong-ledger");
+        }
+        let is_proposal = it.step == ConsensusStep::Propose;
+        let possible = [&it.first, &it.second].into_iter().all(|said| {
+            if is_proposal {
+                said.value.is_some()
+            } else {
+                said.earlier_round.is_none()
+            }
+        });
+        if !possible || it.first.value == it.second.value || it.height >= 1 << 53 {
+            return Err("evidence.not-contradictory");
+        }
+        let convicted = self.contradiction(it.node, Accusation::Consensus, told)?;
+        Ok(convicted.map(|suspended| Outcome::Equivocated(it.node, suspended)))
+    }
+
+    /// Whether a node is suspended for what it signed in its present term; none where such is
+    /// recorded. BYZ-14
+    fn contradiction(
+        &mut self,
+        node: NodeId,
+        of: Accusation,
+        told: &Told,
+    ) -> Result<Option<bool>, &'static str> {
         let mut given = self
             .changes
             .iter()
@@ -234,12 +264,11 @@ impl Model {
                 return Err("evidence.signature");
             }
         }
-        let known = |it: &Evidence| it.node == node && it.proposal.is_none() && it.seq > term;
+        let known = |it: &Evidence| it.node == node && it.of == of && it.seq > term;
         if self.evidence.iter().any(known) {
             return Ok(None);
         }
-        let suspended = self.record_evidence(node, None);
-        Ok(Some(Outcome::Forked(node, suspended)))
+        Ok(Some(self.record_evidence(node, of)))
     }
 
     /// PROP-17

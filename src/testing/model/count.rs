@@ -2,7 +2,7 @@
 
 use super::conditions::{Conditions, conditions_of, with_two_thirds};
 use super::members::Standing;
-use super::{Cast, Change, End, Ending, Model, Opened};
+use super::{Accusation, Cast, Change, End, Ending, Model, Opened};
 use crate::governance::ballot::Decision;
 use crate::governance::id::{NodeId, ProposalId, VoteId};
 use crate::governance::kind::ProposalKind;
@@ -113,7 +113,7 @@ impl Model {
     /// Where a member stands. TALLY-1, BYZ-7, BYZ-8, MEM-5, MEM-12
     pub(super) fn place(&self, proposal: &Opened, node: NodeId) -> Place {
         let against = || self.evidence.iter().filter(|it| it.node == node);
-        if against().any(|it| it.proposal == Some(proposal.id)) {
+        if against().any(|it| it.of == Accusation::Ballots(proposal.id)) {
             return Place::Byzantine;
         }
         let ended = proposal.voting_ended().unwrap_or(super::NOW);
@@ -205,7 +205,7 @@ impl Model {
             .filter(|ending| ending.end == End::Executed);
         executed.is_some_and(|ending| {
             let mut evidence = self.evidence.iter();
-            evidence.any(|it| it.proposal == Some(proposal) && it.seq > ending.seq)
+            evidence.any(|it| it.of == Accusation::Ballots(proposal) && it.seq > ending.seq)
         })
     }
 }

@@ -159,6 +159,8 @@ pub enum Outcome {
     },
     /// Contradicting checkpoints are recorded: against whom, and whether it is suspended for it.
     Forked(NodeId, bool),
+    /// Contradicting messages of consensus are recorded; as with checkpoints.
+    Equivocated(NodeId, bool),
     /// A prediction is recorded, under a grant or none.
     Predicted(Option<GrantId>),
     /// A recovery is recorded.
@@ -241,8 +243,18 @@ enum End {
 struct Evidence {
     seq: u64,
     node: NodeId,
-    /// None for contradicting checkpoints.
-    proposal: Option<ProposalId>,
+    of: Accusation,
+}
+
+/// What a node contradicted itself in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Accusation {
+    /// Ballots on a proposal.
+    Ballots(ProposalId),
+    /// Checkpoints.
+    Checkpoints,
+    /// Messages of consensus.
+    Consensus,
 }
 
 #[derive(Debug, Clone)]
@@ -383,7 +395,8 @@ impl Model {
                 let (first, second) = (evidence.first.content(), evidence.second.content());
                 self.submit_evidence(first, second, told, at)
             }
-            Command::SubmitContradictingHeads(heads) => self.contradiction(heads, told),
+            Command::SubmitContradictingHeads(heads) => self.fork(heads, told),
+            Command::SubmitConsensusEquivocation(found) => self.equivocation(found, told),
             Command::RecordPrediction(prediction) => self.predict(prediction, at),
             Command::RecordCheckpoint(_) => self.checkpoint(told, at),
             Command::RecordRecovery(_) => {
@@ -434,12 +447,11 @@ impl Model {
         self.clock
     }
 
-    /// All evidence in the order of its recording: against whom and on which proposal, or of
-    /// contradicting checkpoints.
+    /// All evidence in the order of its recording: against whom, and of what.
     #[must_use]
-    pub fn convictions(&self) -> Vec<(NodeId, Option<ProposalId>)> {
+    pub fn convictions(&self) -> Vec<(NodeId, Accusation)> {
         let evidence = self.evidence.iter();
-        evidence.map(|it| (it.node, it.proposal)).collect()
+        evidence.map(|it| (it.node, it.of)).collect()
     }
 
     fn place_of(&self, proposal: ProposalId) -> Option<usize> {

@@ -46,6 +46,10 @@ pub(super) fn of(stage: &Stage, event: &Event) -> String {
             let effect = if it.suspended { "suspended" } else { "flagged" };
             format!("{} {effect}", node(it.node))
         }
+        Event::ConsensusContradicted(it) => {
+            let effect = if it.suspended { "suspended" } else { "flagged" };
+            format!("{} {effect}", node(it.node))
+        }
         Event::CheckpointRecorded(it) => format!("live {}", it.live_grants),
         Event::AuthorizationGranted(it) => {
             format!(

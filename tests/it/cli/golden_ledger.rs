@@ -10,6 +10,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use super::consensus::equivocation;
 use super::harness::{TRIAGE, World, copy_dir};
 
 fn directory() -> PathBuf {
@@ -74,8 +75,12 @@ fn every_operation_has_a_golden_line() {
         let needle = format!("\"operation\":\"{operation}\"");
         assert!(text.contains(&needle), "no golden line of {operation}");
     }
-    // Evidence has two forms.
-    for start in ["{\"first\":", "{\"checkpoints\":{\"divergence\":"] {
+    // Evidence has three forms.
+    for start in [
+        "{\"first\":",
+        "{\"checkpoints\":{\"divergence\":",
+        "{\"consensus\":",
+    ] {
         let needle = format!("\"operation\":\"byzantine_detected\",\"data\":{start}");
         assert!(text.contains(&needle), "no golden line of evidence {start}");
     }
@@ -270,6 +275,10 @@ fn story() -> World {
     new_keys(&world, &day);
     delegate_and_freeze(&world, &day);
     sign_two_histories(&world, &day(20));
+    let equivocation = equivocation(&world, "dan");
+    world
+        .run(&format!("submit {equivocation} --now {}", day(20)))
+        .ok();
     world.propose("authorize-agent did:example:open", &day(20));
     world
 }

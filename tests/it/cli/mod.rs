@@ -10,6 +10,7 @@ mod answers;
 mod authorization;
 mod bad_input;
 mod checkpoints;
+mod consensus;
 mod demo;
 mod diff;
 mod disks;

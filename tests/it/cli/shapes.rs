@@ -10,6 +10,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::consensus::equivocation;
 use super::harness::{FOUNDED, Ran, TRIAGE, World};
 
 const HOUR: &str = "2026-01-01T01:00:00Z";
@@ -205,6 +206,13 @@ fn the_stable_answers_keep_their_shape() {
     golden(
         "node-show-checkpoints",
         &world.run("node show cid --json").ok(),
+    );
+    let equivocation = equivocation(&world, "bea");
+    let submitted = format!("submit {equivocation} --now {HOUR} --json");
+    golden("submit-consensus", &world.run(&submitted).ok());
+    golden(
+        "evidence-consensus",
+        &world.run("evidence show bea --json").ok(),
     );
     golden("snapshot-create", &world.run("snapshot create --json").ok());
     golden(

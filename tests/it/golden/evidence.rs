@@ -1,13 +1,15 @@
 //! Nodes that contradict themselves.
 
 use althing::governance::ballot::Decision::{Approve, Reject};
+use althing::governance::command::Command;
+use althing::governance::consensus::ConsensusStep;
 use althing::governance::policy::Policy;
 use althing::governance::state::proposal::Status;
 use althing::testing::Signatures;
 use althing::testing::actions::authorize_model;
 use althing::testing::scenario::{
-    Scenario, accuses, authorizes, events, executes, holds, nothing, passes, proposes, refused,
-    rotates, status, tainted, vote_each, votes, waits,
+    Move, Scenario, accuses, authorizes, events, executes, holds, nothing, passes, proposes,
+    refused, rotates, status, submits, tainted, vote_each, votes, waits,
 };
 
 use super::{Golden, golden, reinstates, timelocked};
@@ -24,6 +26,12 @@ pub const SCENARIOS: &[Golden] = &[
         "Somebody shows two ballots that were never cast. They are recorded once.",
         "BYZ-1, BYZ-3, BYZ-5",
         shown_by_others,
+    ),
+    golden(
+        "contradicting-messages-of-consensus",
+        "A node voted for nothing and for a value in one round of consensus: it is suspended, once, and comes back with a new key.",
+        "BYZ-17, BYZ-18, BYZ-19, BYZ-20, BYZ-21",
+        in_consensus,
     ),
     golden(
         "overturned",
@@ -190,4 +198,35 @@ fn reinstatement_overtaken(signatures: Signatures) -> Scenario {
             "byzantine_detected flagged",
             "proposal_superseded waiting evidence",
         ]))
+}
+
+fn accuses_in_consensus(by: usize, height: u64, step: ConsensusStep) -> Move {
+    submits("two messages of consensus are shown", move |stage| {
+        let found = stage.assembly.consensus_equivocation(by, height, step);
+        Command::SubmitConsensusEquivocation(Box::new(found))
+    })
+}
+
+fn in_consensus(signatures: Signatures) -> Scenario {
+    Scenario::signing(signatures, Policy::default(), &[1; 4])
+        .given(authorizes(0, "voted"))
+        .given(votes(3, "voted", Approve))
+        .given(authorizes(0, "open"))
+        .when(accuses_in_consensus(3, 7, ConsensusStep::Prevote))
+        .then(events(["byzantine_detected node-3 suspended"]))
+        .when(accuses_in_consensus(3, 9, ConsensusStep::Propose))
+        .then(nothing())
+        .when(votes(3, "open", Approve))
+        .then(refused("ballot.suspended"))
+        .given(proposes(0, "back", reinstates(3)))
+        .given(votes(0, "back", Approve))
+        .given(votes(1, "back", Approve))
+        .when(votes(2, "back", Approve))
+        .then(events([
+            "vote_cast",
+            "consensus_reached back passed",
+            "node_reinstated node-3 by back",
+        ]))
+        .when(accuses_in_consensus(3, 9, ConsensusStep::Propose))
+        .then(events(["byzantine_detected node-3 suspended"]))
 }

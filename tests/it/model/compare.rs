@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use althing::governance::kind::AuthorizationKind;
 use althing::governance::proposal::FreezeTarget;
 use althing::governance::scope::CheckContext;
+use althing::governance::state::Contradiction;
 use althing::governance::state::proposal::ProposalState;
-use althing::testing::model::{Count, Model};
+use althing::testing::model::{Accusation, Count, Model};
 
 use super::drafting::subject;
 use super::engine::{Engine, agree, proposals};
@@ -32,9 +33,12 @@ pub fn all(engine: &mut Engine, world: &World) {
     for it in proposals(engine).filter(|it| !it.status().is_final()) {
         proposal(it, model);
     }
-    let ballots = state.evidence().map(|(node, on, _)| (node, Some(on)));
-    let heads = state.contradicting_heads().map(|(node, ..)| (node, None));
-    let evidence: BTreeSet<_> = ballots.chain(heads).collect();
+    let ballots = (state.evidence()).map(|(node, on, _)| (node, Accusation::Ballots(on)));
+    let others = state.contradictions().map(|(kind, node, ..)| match kind {
+        Contradiction::Checkpoints => (node, Accusation::Checkpoints),
+        Contradiction::Consensus => (node, Accusation::Consensus),
+    });
+    let evidence: BTreeSet<_> = ballots.chain(others).collect();
     let convictions: BTreeSet<_> = model.convictions().into_iter().collect();
     agree("the evidence", &evidence, &convictions);
     predictions(engine, model);

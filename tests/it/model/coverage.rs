@@ -262,6 +262,7 @@ const ALSO: &[&str] = &[
     "a node from suspended to active",
     "a node from suspended to removed",
     "a node suspended for two checkpoints",
+    "a node suspended for two messages of consensus",
     "a prediction under a grant",
     "a prediction without a grant",
     "an executed decision that is tainted",
@@ -279,6 +280,14 @@ const ALSO: &[&str] = &[
     "two checkpoints refused: node.unknown",
     "two checkpoints refused: statement.wrong-ledger",
     "two contradictory ballots shown",
+    "two messages of consensus again",
+    "two messages of consensus of a node that takes no part any more",
+    "two messages of consensus of the last active node",
+    "two messages of consensus refused: clock.behind-head",
+    "two messages of consensus refused: evidence.not-contradictory",
+    "two messages of consensus refused: evidence.signature",
+    "two messages of consensus refused: node.unknown",
+    "two messages of consensus refused: statement.wrong-ledger",
 ];
 
 /// How often everything was met.

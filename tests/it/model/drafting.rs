@@ -1,6 +1,7 @@
 //! From steps to orders.
 
 use althing::governance::ballot::{Ballot, Decision};
+use althing::governance::consensus::{ConsensusPlace, ConsensusStep};
 use althing::governance::digest::Digest;
 use althing::governance::id::{LedgerId, NodeId, ProposalId, VoteId};
 use althing::governance::key::Signature;
@@ -19,6 +20,7 @@ use althing::testing::model::{Key, Told, ToldHeads, ToldKey, WrongClaim};
 use althing::testing::{actions, prediction};
 use uuid::Uuid;
 
+use super::equivocations::Said;
 use super::forks::Fork;
 use super::orders::{Order, What, genesis_symbol, signer, symbol};
 use super::rules::seconds;
@@ -151,6 +153,7 @@ impl<'a> Drafting<'a> {
             } => predict(*model, *in_prod, *twist)?,
             Step::Checkpoint(claim) => checkpoint(*claim),
             Step::Fork { node, grown, twist } => self.fork(*node, *grown, *twist)?,
+            Step::Equivocate { node, step, twist } => self.equivocate(*node, *step, *twist)?,
             Step::Recover => Order {
                 what: What::Recover,
                 told: Told::default(),
@@ -425,6 +428,40 @@ impl<'a> Drafting<'a> {
         };
         let node = known(node, twist == Some(Twist::Nowhere));
         let what = What::Fork(Fork::of(node, origin, grown, agreeing));
+        Some(Order { what, told })
+    }
+
+    fn equivocate(&self, node: usize, step: ConsensusStep, twist: Option<Twist>) -> Option<Order> {
+        let mut told = self.signed_by(node, twist)?;
+        told.second_signed_by = match twist {
+            Some(Twist::SecondSignedBy(other)) => Some(self.key_of(other)),
+            _ => Some(self.key_of(node)),
+        };
+        match twist {
+            None
+            | Some(
+                Twist::OtherLedger
+                | Twist::SignedBy(_)
+                | Twist::FirstKey
+                | Twist::Unsigned
+                | Twist::Nowhere
+                | Twist::Agreeing
+                | Twist::SecondSignedBy(_),
+            ) => {}
+            Some(_) => return None,
+        }
+        let ledger = match twist {
+            Some(Twist::OtherLedger) => elsewhere(),
+            _ => self.world.ledger,
+        };
+        let place = ConsensusPlace {
+            height: 7,
+            ledger,
+            node: known(node, twist == Some(Twist::Nowhere)),
+            round: 1,
+            step,
+        };
+        let what = What::Equivocate(Said::of(place, twist == Some(Twist::Agreeing)));
         Some(Order { what, told })
     }
 

@@ -146,6 +146,15 @@ fn try_to_found(false_start: FalseStart, world: &World, met: &mut Coverage) {
     }
 }
 
+/// The evidence on no proposal that a command shows by itself.
+fn shown(commands: &[Command]) -> Option<&'static str> {
+    match commands {
+        [Command::SubmitContradictingHeads(_)] => Some("two checkpoints"),
+        [Command::SubmitConsensusEquivocation(_)] => Some("two messages of consensus"),
+        _ => None,
+    }
+}
+
 impl Engine {
     fn submit(&mut self, world: &World) {
         let Some((orders, at, expected)) = &world.submitted else {
@@ -162,8 +171,8 @@ impl Engine {
             Err(NodeError::Refused(refusal)) => {
                 agree("the answer", &Answer::Refused(refusal.code()), expected);
                 self.met.note(Section::Refusal, refusal.code());
-                if let [Command::SubmitContradictingHeads(_)] = commands.as_slice() {
-                    let met = format!("two checkpoints refused: {}", refusal.code());
+                if let Some(what) = shown(&commands) {
+                    let met = format!("{what} refused: {}", refusal.code());
                     self.met.note(Section::Also, met);
                 }
                 if commands.len() > 1 {
@@ -176,9 +185,8 @@ impl Engine {
         };
         agree("the answer", &answer(&recorded), expected);
         self.met.entries += recorded.len() as u64;
-        if let ([Command::SubmitContradictingHeads(_)], []) = (commands.as_slice(), &*recorded) {
-            let met = "two checkpoints again";
-            self.met.note(Section::Also, met);
+        if let (Some(what), []) = (shown(&commands), &*recorded) {
+            self.met.note(Section::Also, format!("{what} again"));
         }
         if recorded.is_empty() {
             self.met.note(Section::Also, "nothing to record");
@@ -299,6 +307,15 @@ impl Engine {
             Event::ByzantineDetected(_) => {
                 "evidence against a node that takes no part any more".to_owned()
             }
+            Event::ConsensusContradicted(it) if it.suspended => {
+                "a node suspended for two messages of consensus".to_owned()
+            }
+            Event::ConsensusContradicted(it) if was(&it.node) == "active" => {
+                "two messages of consensus of the last active node".to_owned()
+            }
+            Event::ConsensusContradicted(_) => {
+                "two messages of consensus of a node that takes no part any more".to_owned()
+            }
             Event::CheckpointsContradicted(it) if it.suspended => {
                 "a node suspended for two checkpoints".to_owned()
             }
@@ -360,6 +377,7 @@ impl Engine {
             | Step::Rotate { twist, .. }
             | Step::Accuse { twist, .. }
             | Step::Fork { twist, .. }
+            | Step::Equivocate { twist, .. }
             | Step::Predict { twist, .. } => twist.map(Twist::name),
             Step::Checkpoint(claim) => claim.and_then(Claim::name),
             Step::Again(_) => Some("an earlier order again"),

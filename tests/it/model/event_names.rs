@@ -129,6 +129,7 @@ fn outcome(event: &Event) -> Outcome {
             PredictionVerdict::Unauthorized => None,
         }),
         Event::CheckpointsContradicted(it) => Outcome::Forked(it.node, it.suspended),
+        Event::ConsensusContradicted(it) => Outcome::Equivocated(it.node, it.suspended),
         Event::RecoveryRecorded(_) => Outcome::Recovered,
         Event::CheckpointRecorded(it) => Outcome::Checkpointed(it.live_grants),
         Event::LedgerCreated(_) => unreachable!("a ledger is founded once"),

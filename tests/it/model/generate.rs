@@ -3,6 +3,7 @@
 //! What comes first in a list of choices is what a failing session shrinks towards.
 
 use althing::governance::ballot::Decision;
+use althing::governance::consensus::ConsensusStep;
 use althing::governance::id::ProposalId;
 use althing::governance::kind::AuthorizationKind;
 use proptest::collection::vec;
@@ -246,6 +247,7 @@ fn honest(view: &View) -> BoxedStrategy<Step> {
     choices.push((2, predictions()));
     choices.push((1, checkpoints()));
     choices.push((1, forks(view)));
+    choices.push((1, equivocations(view)));
     if let (Some(newest), false) = (view.voting.last().copied(), view.voters.is_empty()) {
         let choice = (select(view.voters.clone()), decisions());
         let votes = choice.prop_map(move |(by, decision)| Step::Vote {
@@ -319,6 +321,21 @@ fn forks(view: &View) -> BoxedStrategy<Step> {
         twist: None,
     });
     forks.boxed()
+}
+
+fn equivocations(view: &View) -> BoxedStrategy<Step> {
+    let steps = vec![
+        ConsensusStep::Propose,
+        ConsensusStep::Prevote,
+        ConsensusStep::Precommit,
+    ];
+    let choice = (view.node(), select(steps));
+    let equivocations = choice.prop_map(|(node, step)| Step::Equivocate {
+        node,
+        step,
+        twist: None,
+    });
+    equivocations.boxed()
 }
 
 fn withdrawals(view: &View) -> BoxedStrategy<Step> {
@@ -439,7 +456,13 @@ fn revocation((whom, passed_on, grant): (Whom, bool, Option<u32>)) -> Matter {
 
 /// A step with something wrong with it. The preconditions drop a twist that does not fit its step.
 fn twisted(view: &View) -> BoxedStrategy<Step> {
-    let mut choices = vec![proposals(view), rotations(view), predictions(), forks(view)];
+    let mut choices = vec![
+        proposals(view),
+        rotations(view),
+        predictions(),
+        forks(view),
+        equivocations(view),
+    ];
     if !view.all.is_empty() {
         choices.extend([votes(view), accusations(view), withdrawals(view)]);
     }
@@ -483,6 +506,7 @@ fn with_twist(mut step: Step, with: Twist) -> Step {
         | Step::Rotate { twist, .. }
         | Step::Accuse { twist, .. }
         | Step::Fork { twist, .. }
+        | Step::Equivocate { twist, .. }
         | Step::Predict { twist, .. } => *twist = Some(with),
         _ => {}
     }

@@ -15,6 +15,7 @@ use althing::governance::statement::{Signed, StatementContent};
 use althing::testing::model::{Key, Told};
 use althing::testing::{Signatures, Signer};
 
+use super::equivocations::Said;
 use super::forks::Fork;
 use super::steps::Claim;
 
@@ -39,6 +40,7 @@ pub enum What {
     /// With what is claimed of the state, if anything is.
     Checkpoint(Option<Claim>),
     Fork(Fork),
+    Equivocate(Said),
 }
 
 /// What stands for the hash of a proposal's entry.
@@ -94,6 +96,10 @@ impl Order {
                 origin.genesis = hash(origin.genesis);
                 let keys = [by, self.told.second_signed_by];
                 Command::SubmitContradictingHeads(Box::new(fork.signed(origin, keys)))
+            }
+            What::Equivocate(said) => {
+                let keys = [by, self.told.second_signed_by];
+                Command::SubmitConsensusEquivocation(Box::new(said.signed(keys)))
             }
             What::Recover => Command::RecordRecovery(RecoveryRecorded {
                 bytes: 1,

@@ -2,6 +2,7 @@
 //! that random sessions take up and leave again.
 
 mod checkpoints;
+mod consensus;
 mod counting;
 
 use althing::governance::ballot::Decision::{self, Abstain, Approve, Reject};
@@ -102,6 +103,7 @@ fn twisted(mut step: Step, with: Twist) -> Step {
         | Step::Rotate { twist, .. }
         | Step::Accuse { twist, .. }
         | Step::Fork { twist, .. }
+        | Step::Equivocate { twist, .. }
         | Step::Predict { twist, .. } => *twist = Some(with),
         _ => {}
     }
@@ -183,6 +185,7 @@ pub fn all() -> Vec<Scenario> {
             too_little_approval_early(timelock),
             closed(timelock),
             checkpoints::contradicting(timelock),
+            consensus::contradicting(timelock),
         ]);
     }
     all.extend([

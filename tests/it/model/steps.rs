@@ -7,6 +7,7 @@
 use std::fmt;
 
 use althing::governance::ballot::Decision;
+use althing::governance::consensus::ConsensusStep;
 use althing::governance::kind::AuthorizationKind;
 
 /// How a ledger begins.
@@ -133,6 +134,12 @@ pub enum Step {
     Fork {
         node: usize,
         grown: bool,
+        twist: Option<Twist>,
+    },
+    /// Somebody shows two contradicting messages of consensus of a node.
+    Equivocate {
+        node: usize,
+        step: ConsensusStep,
         twist: Option<Twist>,
     },
     /// What was submitted so many orders ago comes again, byte by byte.
@@ -463,6 +470,14 @@ impl fmt::Display for Step {
                 write!(
                     f,
                     "somebody shows two checkpoints of {sizes} by node {node}"
+                )?;
+                twist
+            }
+            Self::Equivocate { node, step, twist } => {
+                write!(
+                    f,
+                    "somebody shows two of what node {node} said: {}",
+                    step.name()
                 )?;
                 twist
             }

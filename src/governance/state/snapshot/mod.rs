@@ -12,6 +12,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use super::Contradiction;
 use super::authorization::Revoked;
 use super::prediction::PredictionCount;
 use super::proposal::{Decided, Status};
@@ -48,7 +49,7 @@ enum Record<'a> {
     Revocation(RevocationRecord<'a>),
     Freeze(FreezeRecord<'a>),
     Evidence(EvidenceEntry),
-    ContradictingHeads(ContradictionEntry),
+    Contradiction(ContradictionEntry),
     Model(ModelRecord<'a>),
 }
 
@@ -194,6 +195,7 @@ struct EvidenceEntry {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ContradictionEntry {
+    kind: Contradiction,
     node: NodeId,
     /// The entry that began the node's term.
     #[serde(deserialize_with = "integer")]

@@ -22,7 +22,7 @@ use crate::governance::state::proposal::{
     CastBallot, KeptBallot, Member, ProposalState, Proposals,
 };
 use crate::governance::state::registry::{HeldKey, Node, Registry};
-use crate::governance::state::{EvidenceRecord, Identity, State};
+use crate::governance::state::{Contradiction, EvidenceRecord, Identity, State};
 use crate::governance::tally::{Standing, Tally};
 use crate::governance::time::Timestamp;
 use crate::governance::weight::{TotalWeight, Weight};
@@ -60,7 +60,7 @@ pub struct StateReader {
     proposal: Option<(ProposalState, Vec<(Weight, Standing)>)>,
     authorizations: Authorizations,
     evidence: BTreeMap<(NodeId, ProposalId), EvidenceRecord>,
-    contradicting_heads: BTreeMap<(NodeId, u64), EvidenceRecord>,
+    contradictions: BTreeMap<(Contradiction, NodeId, u64), EvidenceRecord>,
     models: BTreeMap<Subject, PredictionCount>,
 }
 
@@ -107,7 +107,7 @@ impl StateReader {
             Record::Revocation(record) => self.revocation(record),
             Record::Freeze(record) => self.freeze(record),
             Record::Evidence(record) => self.evidence(&record),
-            Record::ContradictingHeads(record) => self.contradicting_heads(&record),
+            Record::Contradiction(record) => self.contradiction(&record),
             Record::Model(record) => self.model(record),
         }
     }
@@ -126,7 +126,7 @@ impl StateReader {
         state.proposals = Arc::new(self.proposals);
         state.authorizations = Arc::new(self.authorizations);
         state.evidence = Arc::new(self.evidence);
-        state.contradicting_heads = Arc::new(self.contradicting_heads);
+        state.contradictions = Arc::new(self.contradictions);
         state.predictions = Predictions::restored(self.models, others);
         invariant::check_settled(&state)?;
         Ok(state)
@@ -191,7 +191,7 @@ impl StateReader {
             proposals: Arc::default(),
             authorizations: Arc::default(),
             evidence: Arc::default(),
-            contradicting_heads: Arc::default(),
+            contradictions: Arc::default(),
             predictions: Predictions::restored(BTreeMap::new(), record.other_predictions),
             recoveries: record.recoveries,
         });
@@ -423,10 +423,10 @@ impl StateReader {
         Ok(())
     }
 
-    fn contradicting_heads(&mut self, record: &ContradictionEntry) -> Result<(), BadRecord> {
+    fn contradiction(&mut self, record: &ContradictionEntry) -> Result<(), BadRecord> {
         self.is_past(record.seq)?;
-        let place = (record.node, record.term);
-        ascends(&self.contradicting_heads, &place)?;
+        let place = (record.kind, record.node, record.term);
+        ascends(&self.contradictions, &place)?;
         let node = self.registry.get(record.node);
         ensure(
             node.is_some_and(|node| node.added_at() <= record.term) && record.term < record.seq,
@@ -437,7 +437,7 @@ impl StateReader {
             at: record.at,
             suspended: record.suspended,
         };
-        self.contradicting_heads.insert(place, evidence);
+        self.contradictions.insert(place, evidence);
         Ok(())
     }
 
@@ -463,7 +463,7 @@ const fn stage_of(record: &Record<'_>) -> u8 {
         Record::Revocation(_) => 4,
         Record::Freeze(_) => 5,
         Record::Evidence(_) => 6,
-        Record::ContradictingHeads(_) => 7,
+        Record::Contradiction(_) => 7,
         Record::Model(_) => 8,
     }
 }

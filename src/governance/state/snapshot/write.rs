@@ -38,8 +38,9 @@ impl State {
                 suspended: record.suspended,
             }))?;
         }
-        for (node, term, record) in self.contradicting_heads() {
-            records.write(&Record::ContradictingHeads(ContradictionEntry {
+        for (kind, node, term, record) in self.contradictions() {
+            records.write(&Record::Contradiction(ContradictionEntry {
+                kind,
                 node,
                 term,
                 seq: record.seq,
