@@ -80,7 +80,7 @@ pub trait Ledger {
     /// # Errors
     /// [`AppendError`] where it was not written, or is not the one that was begun last.
     fn end(&mut self, written: Written) -> Result<(), AppendError> {
-        written.0.map(drop)
+        written.outcome()
     }
 
     /// The raw bytes of all acknowledged batches, from the first line.

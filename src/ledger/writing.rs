@@ -16,13 +16,14 @@ use crate::chain::line::{EncodedBatch, Head};
 pub struct Writing(Box<dyn FnOnce() -> Written + Send>);
 
 impl Writing {
-    pub(super) fn new(work: impl FnOnce() -> Written + Send + 'static) -> Self {
+    /// What `work` does, which says what came of it.
+    pub fn new(work: impl FnOnce() -> Written + Send + 'static) -> Self {
         Self(Box::new(work))
     }
 
     /// Nothing is left to do.
     pub fn done() -> Self {
-        Self::new(|| Written(Ok(None)))
+        Self::new(|| Written::of(Ok(())))
     }
 
     /// Writes and syncs. What comes of it is for [`Ledger::end`](super::Ledger::end).
@@ -41,6 +42,21 @@ impl fmt::Debug for Writing {
 #[derive(Debug)]
 #[must_use]
 pub struct Written(pub(super) Result<Option<Appendix>, AppendError>);
+
+impl Written {
+    /// The batch is durable, or this is why it is not.
+    pub fn of(outcome: Result<(), AppendError>) -> Self {
+        Self(outcome.map(|()| None))
+    }
+
+    /// Whether the batch is durable.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub fn outcome(self) -> Result<(), AppendError> {
+        self.0.map(drop)
+    }
+}
 
 /// What a segment gained.
 #[derive(Debug)]

@@ -403,7 +403,10 @@ impl<L: Ledger> Leader<'_, L> {
         &'s self,
         mut ahead: MutexGuard<'s, Ahead<L>>,
         prepared: Prepared,
-    ) -> Option<(MutexGuard<'s, Ahead<L>>, Result<Vec<super::Answer>, NodeError>)> {
+    ) -> Option<(
+        MutexGuard<'s, Ahead<L>>,
+        Result<Vec<super::Answer>, NodeError>,
+    )> {
         let outcome = match prepared.batch.clone() {
             None => Ok(()),
             Some(batch) => match ahead.node.ledger.begin(&{ *batch.previous() }, batch) {
@@ -457,7 +460,8 @@ impl<L> Drop for Leader<'_, L> {
         let size = self.size.take();
         if let Some(size) = size.or_else(|| Some(self.shared.close(&self.group)?.size)) {
             let abandoned = || Told::Answer(Err(SubmitError::Abandoned));
-            self.group.tell(iter::repeat_with(abandoned).take(size).collect());
+            self.group
+                .tell(iter::repeat_with(abandoned).take(size).collect());
         }
     }
 }
@@ -477,3 +481,7 @@ impl Drop for Looker<'_> {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
+
+#[cfg(test)]
+#[path = "shared_tests.rs"]
+mod tests;
