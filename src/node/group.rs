@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Node, NodeError, entry, recovery_command};
-use crate::chain::line::{EncodedBatch, NewEntry, encode_batch};
+use crate::chain::line::{CheckedEntry, EncodedBatch, encode_checked};
 use crate::governance::command::Command;
 use crate::governance::decide::{Context, decide_in_place};
 use crate::governance::event::{Event, Recorded};
@@ -45,14 +45,14 @@ pub(super) struct Decided {
     /// Why there are none, by command.
     errors: BTreeMap<usize, NodeError>,
     events: Vec<(Timestamp, Event)>,
-    entries: Vec<NewEntry>,
+    entries: Vec<CheckedEntry>,
     bytes: usize,
 }
 
 impl Decided {
     fn push(&mut self, at: Timestamp, event: Event) -> Result<(), NodeError> {
         let entry = entry(&event, at)?;
-        self.bytes += entry.data.get().len();
+        self.bytes += entry.data().len();
         self.entries.push(entry);
         self.events.push((at, event));
         Ok(())
@@ -292,7 +292,7 @@ impl<L: Ledger> Node<L> {
                 decided.push(at, event).map_err(|error| (None, error))?;
             }
         }
-        encode_batch(self.head(), &decided.entries)
+        encode_checked(self.head(), &decided.entries)
             .map(Some)
             .map_err(|error| {
                 let entry = error.entry();
