@@ -65,14 +65,19 @@ struct Group(OnceLock<Vec<Mutex<Option<Told>>>>);
 enum Told {
     Answer(Answer),
     /// The write was full before it came to this command.
-    NotLookedAt(Request),
+    NotLookedAt(Box<Request>),
 }
 
 type Answer = Result<Vec<Recorded>, SubmitError>;
 
+/// The answers to the first commands of a group, or why there are none.
+type Outcome = Result<Vec<super::Answer>, NodeError>;
+
 /// The node, and what was decided of the open group.
 struct Ahead<L> {
     node: Node<L>,
+    /// Whether a write is under way, so that there is time to decide ahead.
+    is_writing: bool,
     /// The commands of the first who joined the group.
     requests: Vec<Request>,
     /// What the first of these led to. The state holds it already.
@@ -157,6 +162,7 @@ impl<L: Ledger> SharedNode<L> {
             turn: Mutex::default(),
             node: Mutex::new(Ahead {
                 node,
+                is_writing: false,
                 requests: Vec::new(),
                 decided: Decided::default(),
                 flaw: None,
@@ -187,7 +193,7 @@ impl<L: Ledger> SharedNode<L> {
             }
             match group.told(place) {
                 Told::Answer(answer) => return answer,
-                Told::NotLookedAt(again) => request = again,
+                Told::NotLookedAt(again) => request = *again,
             }
         }
     }
@@ -263,7 +269,7 @@ impl<L: Ledger> Shared<L> {
         };
         // Before a turn, the state is not known: others may append.
         let is_allowed = self.turns.is_none() && self.lookers.load(Ordering::SeqCst) == 0;
-        if is_allowed && ahead.flaw.is_none() && !ahead.node.out_of_step {
+        if is_allowed && ahead.is_writing && ahead.flaw.is_none() {
             let joined = std::mem::take(&mut self.open().requests);
             ahead.decide(joined);
         }
@@ -286,6 +292,7 @@ impl<L: Ledger> Ahead<L> {
         let mut decided = std::mem::take(&mut self.decided);
         requests.extend(joined);
         let mut told = Vec::new();
+        let mut is_ahead = decided.len() > 0;
         match self.flaw.take() {
             Some(Flaw::Baseless(count)) => {
                 let refused = |_| Err(NodeError::from(AppendError::Poisoned).into());
@@ -294,16 +301,18 @@ impl<L: Ledger> Ahead<L> {
             Some(Flaw::Unwritable) => {
                 decided = Decided::default();
                 self.node.out_of_step = true;
+                is_ahead = true;
             }
             None => {}
         }
-        let is_ahead = decided.len() > 0;
         let ready = turns.map_or(Ok(()), |wait| self.node.resume(wait));
         let ready = ready.and_then(|()| self.node.recover());
         let prepared = ready.and_then(|()| self.node.prepare(&requests, false, decided));
         if prepared.is_err() {
-            self.node.out_of_step |= is_ahead;
             // What can't be restored now is tried again before the next write.
+            if is_ahead {
+                let _ = self.node.go_back(None);
+            }
             let _ = self.node.recover();
         }
         Closed {
@@ -403,18 +412,17 @@ impl<L: Ledger> Leader<'_, L> {
         &'s self,
         mut ahead: MutexGuard<'s, Ahead<L>>,
         prepared: Prepared,
-    ) -> Option<(
-        MutexGuard<'s, Ahead<L>>,
-        Result<Vec<super::Answer>, NodeError>,
-    )> {
+    ) -> Option<(MutexGuard<'s, Ahead<L>>, Outcome)> {
         let outcome = match prepared.batch.clone() {
             None => Ok(()),
             Some(batch) => match ahead.node.ledger.begin(&{ *batch.previous() }, batch) {
                 Err(error) => Err(error),
                 Ok(writing) => {
+                    ahead.is_writing = true;
                     drop(ahead);
                     let written = writing.run();
                     ahead = self.shared.node.lock().ok()?;
+                    ahead.is_writing = false;
                     ahead.node.ledger.end(written)
                 }
             },
@@ -430,17 +438,13 @@ impl<L: Ledger> Leader<'_, L> {
     }
 }
 
-fn tell_each(
-    mut told: Vec<Told>,
-    requests: Vec<Request>,
-    outcome: Result<Vec<super::Answer>, NodeError>,
-) -> Vec<Told> {
+fn tell_each(mut told: Vec<Told>, requests: Vec<Request>, outcome: Outcome) -> Vec<Told> {
     match outcome {
         Ok(answers) => {
             let left = requests.into_iter().skip(answers.len());
             let answers = (answers.into_iter()).map(|it| it.map_err(SubmitError::from));
             told.extend(answers.map(Told::Answer));
-            told.extend(left.map(Told::NotLookedAt));
+            told.extend(left.map(Box::new).map(Told::NotLookedAt));
         }
         Err(error) => {
             let failed = SubmitError::Failed(Arc::new(error));
