@@ -8,9 +8,9 @@ import curve
 REASONS = {
     "replay": "the lines are hashed, parsed and applied; OpenSSL only hashes",
     "audit": "what is not verification: hashing, parsing and deciding again",
-    "groups": "64 threads sleep and are woken for each append; a bare loop has one thread",
+    "groups": "who waits for a sync is not in the next one, so 64 appenders take two syncs, not one; and each is woken",
     "alone": "deciding, encoding and hashing, and a look at the file's length under its name",
-    "bulk": "input is parsed, checked, decided, written canonically and hashed",
+    "bulk": "input is parsed, checked, decided, written canonically, hashed for the chain and for the seal, and synced: on two cores",
     "snapshot": "the snapshot is found by the length of every segment before it",
     "tenfold": "",
     "check": "",

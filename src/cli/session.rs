@@ -29,8 +29,8 @@ use crate::governance::time::Timestamp;
 use crate::governance::tree_head::TreeHead;
 use crate::identity::{KeyStore, MlDsaVerifier, SigningJournal, SigningKey};
 use crate::ledger::{FileLedger, LedgerReader, OpenOptions, UnreadLedger, Wait};
-use crate::node::Node;
 use crate::node::snapshots::{Ignored, Skipped, Snapshots};
+use crate::node::{Node, When};
 use crate::parallel::Parallel;
 use crate::replay::{Replay, Replayed, Snapshot};
 use crate::state_dir::StateDir;
@@ -425,6 +425,11 @@ impl Session {
             Some(now) => Ok(now),
             None => Ok(node.timestamp(system_time())?),
         }
+    }
+
+    /// As [`write_time`](Self::write_time), for the node to say when it decides.
+    pub fn write_when(&self) -> When {
+        (self.global.now).map_or_else(|| When::Clock(system_time()), When::At)
     }
 
     /// Decides a command and records what follows.

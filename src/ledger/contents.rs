@@ -10,6 +10,7 @@ use super::open::{Examined, OpenError, Segment};
 use super::recovery;
 use super::seals::{Seals, digest, hash_of};
 use super::storage::{Storage, StorageFile as _};
+use super::writing::OpenFile;
 use crate::chain::verify::Tip;
 use crate::governance::digest::Digest;
 
@@ -20,7 +21,7 @@ pub(super) struct Contents<S: Storage> {
     seals: Seals,
     pub(super) active: Segment,
     /// The active segment, open at its end.
-    pub(super) file: S::File,
+    pub(super) file: OpenFile<S::File>,
     /// The hash of the active segment so far; `None` where its beginning was not read.
     pub(super) hash: Option<Sha256>,
     pub(super) tip: Tip,
@@ -60,7 +61,7 @@ impl<S: Storage> Contents<S> {
             sealed,
             seals: found.seals,
             active,
-            file,
+            file: OpenFile::new(file),
             hash: found.end.known.hash,
             tip: found.end.start.tip,
             is_rolling: false,
@@ -96,7 +97,7 @@ impl<S: Storage> Contents<S> {
     /// all of them can be done again.
     pub(super) fn roll(&mut self, storage: &S, layout: &Layout) -> io::Result<()> {
         self.is_rolling = true;
-        self.file.sync()?;
+        self.file.with(|file| file.sync())?;
         let mut seals = self.seals.clone();
         let hash = match self.hash.take() {
             Some(hash) => hash,
@@ -122,7 +123,7 @@ impl<S: Storage> Contents<S> {
         };
         self.sealed.push(std::mem::replace(&mut self.active, next));
         self.seals = seals;
-        self.file = file;
+        self.file = OpenFile::new(file);
         self.hash = Some(Sha256::new());
         self.is_rolling = false;
         Ok(())

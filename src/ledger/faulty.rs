@@ -1,11 +1,10 @@
 //! A disk that fails at a chosen operation, and that forgets what was not synced.
 
-use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use super::lock::{LockError, Wait, WriterLock};
 use super::storage::{Disk, Storage, StorageFile};
@@ -73,7 +72,7 @@ enum Undo {
 
 /// A storage on the real disk that never waits for a sync.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Faulty(Rc<RefCell<State>>);
+pub(super) struct Faulty(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 pub(super) struct FaultyFile {
@@ -84,39 +83,39 @@ pub(super) struct FaultyFile {
 impl Faulty {
     pub(super) fn with(faults: impl Into<Vec<Fault>>) -> Self {
         let storage = Self::default();
-        storage.0.borrow_mut().faults = faults.into();
+        storage.0.lock().unwrap().faults = faults.into();
         storage
     }
 
     /// Whether all chosen operations were reached.
     pub(super) fn has_failed(&self) -> bool {
-        let state = self.0.borrow();
+        let state = self.0.lock().unwrap();
         state.faults.iter().all(|fault| state.done > fault.at)
     }
 
     /// Another process goes on with the same disk.
     pub(super) fn revive(&self) {
-        self.0.borrow_mut().dead = false;
+        self.0.lock().unwrap().dead = false;
     }
 
     /// How many operations took place that could have failed.
     pub(super) fn operations(&self) -> usize {
-        self.0.borrow().done
+        self.0.lock().unwrap().done
     }
 
     pub(super) fn is_dead(&self) -> bool {
-        self.0.borrow().dead
+        self.0.lock().unwrap().dead
     }
 
     /// Takes everything as it now is for synced.
     pub(super) fn settle(&self) {
-        let mut state = self.0.borrow_mut();
+        let mut state = self.0.lock().unwrap();
         state.unsynced.clear();
         state.undo.clear();
     }
 
     pub(super) fn lose_power(&self, loss: PowerLoss) {
-        let mut state = self.0.borrow_mut();
+        let mut state = self.0.lock().unwrap();
         for unsynced in state.unsynced.drain(..) {
             spoil(&unsynced.file, unsynced.synced, loss);
         }
@@ -131,7 +130,7 @@ impl Faulty {
         all: impl FnOnce() -> io::Result<T>,
     ) -> io::Result<T> {
         let fault = {
-            let mut state = self.0.borrow_mut();
+            let mut state = self.0.lock().unwrap();
             if state.dead {
                 return Err(io::Error::other("the process has ended"));
             }
@@ -165,7 +164,7 @@ impl Faulty {
 
     fn changed_dir(&self, path: &Path, undo: Undo) {
         let dir = path.parent().unwrap().to_owned();
-        self.0.borrow_mut().undo.push((dir, undo));
+        self.0.lock().unwrap().undo.push((dir, undo));
     }
 
     fn wrap(&self, file: File) -> FaultyFile {
@@ -274,7 +273,7 @@ impl Storage for Faulty {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.whole(|| {
-            self.0.borrow_mut().undo.retain(|(dir, _)| dir != path);
+            self.0.lock().unwrap().undo.retain(|(dir, _)| dir != path);
             Ok(())
         })
     }
@@ -287,7 +286,7 @@ impl FaultyFile {
 
     fn note_unsynced(&self) -> io::Result<()> {
         let inode = self.inode()?;
-        let unsynced = &mut self.storage.0.borrow_mut().unsynced;
+        let unsynced = &mut self.storage.0.lock().unwrap().unsynced;
         if unsynced.iter().all(|other| other.inode != inode) {
             unsynced.push(Unsynced {
                 file: self.file.try_clone()?,
@@ -326,7 +325,7 @@ impl StorageFile for FaultyFile {
     fn sync(&mut self) -> io::Result<()> {
         let inode = self.inode()?;
         self.storage.whole(|| {
-            let unsynced = &mut self.storage.0.borrow_mut().unsynced;
+            let unsynced = &mut self.storage.0.lock().unwrap().unsynced;
             unsynced.retain(|other| other.inode != inode);
             Ok(())
         })

@@ -2,8 +2,7 @@
 
 use std::io::{self, Read};
 use std::path::Path;
-
-use sha2::Digest as _;
+use std::sync::Arc;
 
 use super::contents::Contents;
 use super::diagnosis::{Diagnosis, Known, SegmentStart};
@@ -14,7 +13,8 @@ use super::prefix::place_of_last_line;
 use super::reader::SegmentReader;
 use super::recovery::{self, Recovery};
 use super::storage::{Disk, Storage, StorageFile, copy, create_dirs};
-use super::{AppendError, Appended, Ledger, check_continues, is_full, tip_after};
+use super::writing::{OpenFile, Writing, Written};
+use super::{AppendError, Appended, Ledger, check_continues, full_or, tip_after};
 use crate::chain::line::{EncodedBatch, Head};
 use crate::chain::place::{Place, Prefix};
 use crate::chain::verify::Tip;
@@ -82,6 +82,8 @@ pub struct FileLedger<S: Storage = Disk> {
     contents: Contents<S>,
     prefix: Option<Prefix>,
     poisoned: bool,
+    /// The batch that was begun and has not ended: its length, and the tip behind it.
+    begun: Option<(u64, Tip)>,
     /// `None` while the ledger is released to others.
     lock: Option<S::Lock>,
 }
@@ -190,6 +192,7 @@ impl<S: Storage> FileLedger<S> {
             contents,
             prefix,
             poisoned: false,
+            begun: None,
             lock: Some(lock),
         })
     }
@@ -268,10 +271,13 @@ impl<S: Storage> FileLedger<S> {
         if !self.poisoned {
             return Ok(());
         }
+        // Nobody may still write what was begun.
+        self.contents.file.close();
+        self.begun = None;
         let active = &self.contents.active;
         let file = replace_by_copy(&self.storage, &active.path, active.bytes)?;
         self.storage.sync_dir(&self.layout.ledger)?;
-        self.contents.file = file;
+        self.contents.file = OpenFile::new(file);
         if self.contents.is_rolling {
             // The seal may stand on the disk already, so nothing more may go into the segment.
             self.contents.roll(&self.storage, &self.layout)?;
@@ -283,7 +289,8 @@ impl<S: Storage> FileLedger<S> {
     /// Refuses a file that is not as this writer left it.
     fn check_length(&self) -> Result<(), AppendError> {
         let expected = self.contents.active.bytes;
-        let open = (self.contents.file.file_len()).map_err(AppendError::Io)?;
+        let open = self.contents.file.with(|file| file.file_len());
+        let open = open.map_err(AppendError::Io)?;
         // Under the path there may be another file by now.
         let named = (self.storage.len(&self.contents.active.path)).map_err(AppendError::Io)?;
         for found in [open, named] {
@@ -305,12 +312,21 @@ impl<S: Storage> FileLedger<S> {
         rolled.map_err(|error| full_or(error, AppendError::Io))
     }
 
-    fn write(&mut self, batch: &EncodedBatch) -> Result<(), AppendError> {
+    /// Everything of an append that comes before the write.
+    fn prepare(&mut self, expected: &Head, batch: &EncodedBatch) -> Result<(), AppendError> {
+        if self.poisoned {
+            return Err(AppendError::Poisoned);
+        }
+        if self.lock.is_none() {
+            return Err(AppendError::Released);
+        }
+        check_continues(&self.contents.tip, expected, batch)?;
+        self.check_length()?;
+        // Until the write has ended well: it may panic, or nobody may ask what came of it.
+        self.poisoned = true;
         self.make_room(batch)?;
-        let file = &mut self.contents.file;
-        file.append(batch.bytes())
-            .map_err(|error| full_or(error, AppendError::DurabilityUnknown))?;
-        file.sync().map_err(AppendError::DurabilityUnknown)
+        self.begun = Some((batch.bytes().len() as u64, tip_after(batch)));
+        Ok(())
     }
 }
 
@@ -320,23 +336,31 @@ impl<S: Storage> Ledger for FileLedger<S> {
     }
 
     fn append(&mut self, expected: &Head, batch: &EncodedBatch) -> Result<(), AppendError> {
-        if self.poisoned {
+        self.prepare(expected, batch)?;
+        let written = (self.contents.file).write(batch, self.contents.hash.clone());
+        self.end(written)
+    }
+
+    fn begin(&mut self, expected: &Head, batch: Arc<EncodedBatch>) -> Result<Writing, AppendError> {
+        self.prepare(expected, &batch)?;
+        let file = self.contents.file.share();
+        let hash = self.contents.hash.clone();
+        Ok(Writing::new(move || file.write(&batch, hash)))
+    }
+
+    fn end(&mut self, written: Written) -> Result<(), AppendError> {
+        let begun = self.begun.take();
+        let appendix = written.0?;
+        let (Some((bytes, tip)), Some(appendix)) = (begun, appendix) else {
+            return Err(AppendError::Poisoned);
+        };
+        if appendix.head != tip.head {
             return Err(AppendError::Poisoned);
         }
-        if self.lock.is_none() {
-            return Err(AppendError::Released);
-        }
-        check_continues(&self.contents.tip, expected, batch)?;
-        self.check_length()?;
-        // Also where this thread panics on the way.
-        self.poisoned = true;
-        self.write(batch)?;
         self.poisoned = false;
-        self.contents.active.bytes += batch.bytes().len() as u64;
-        if let Some(hash) = &mut self.contents.hash {
-            hash.update(batch.bytes());
-        }
-        self.contents.tip = tip_after(batch);
+        self.contents.active.bytes += bytes;
+        self.contents.hash = appendix.hash;
+        self.contents.tip = tip;
         Ok(())
     }
 
@@ -393,16 +417,10 @@ impl<S: Storage> Ledger for FileLedger<S> {
 
 impl<S: Storage> Drop for FileLedger<S> {
     fn drop(&mut self) {
+        // Nobody else may write before this process has stopped.
+        self.contents.file.close();
         self.release();
     }
-}
-
-/// [`AppendError::Full`] where there is no room, `or` otherwise.
-fn full_or(error: io::Error, or: impl FnOnce(io::Error) -> AppendError) -> AppendError {
-    if is_full(&error) {
-        return AppendError::Full(error);
-    }
-    or(error)
 }
 
 fn acquire<S: Storage>(storage: &S, layout: &Layout, wait: Wait) -> Result<S::Lock, OpenError> {

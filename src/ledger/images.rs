@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::simulated::{Image, Operation, move_dir};
 
@@ -147,7 +147,7 @@ impl Disk {
         let mut uncertain = Vec::new();
         for (path, inode) in entries {
             let file = inode.map(|inode| &self.files[&inode]);
-            let bytes = file.map(|file| Rc::new(file.certain.clone()));
+            let bytes = file.map(|file| Arc::new(file.certain.clone()));
             certain.insert(path.to_path_buf(), bytes);
             if let Some(file) = file.filter(|file| !file.uncertain.is_empty()) {
                 uncertain.push((*path, variants(&file.certain, &file.uncertain)));
@@ -159,7 +159,7 @@ impl Disk {
             for (image, before) in &images {
                 for (bytes, kind) in variants {
                     let mut image = image.clone();
-                    image.insert(path.to_path_buf(), Some(Rc::new(bytes.clone())));
+                    image.insert(path.to_path_buf(), Some(Arc::new(bytes.clone())));
                     let kind = if index == 0 || before == kind {
                         *kind
                     } else {

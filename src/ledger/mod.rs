@@ -25,6 +25,7 @@ mod seals;
 pub mod snapshots;
 pub mod storage;
 mod tail;
+mod writing;
 
 #[cfg(test)]
 mod faulty;
@@ -36,6 +37,7 @@ mod simulated;
 mod tests;
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use crate::chain::line::{EncodedBatch, Head};
 use crate::chain::verify::Tip;
@@ -49,6 +51,7 @@ pub use open::{OpenError, check_exists};
 pub use reader::{LedgerReader, UnreadLedger};
 pub use recovery::Recovery;
 pub use snapshots::{SnapshotFile, SnapshotFiles, SnapshotKey};
+pub use writing::{Writing, Written};
 
 /// A chain of batches that can be appended to and read from its first line.
 pub trait Ledger {
@@ -60,6 +63,25 @@ pub trait Ledger {
     /// # Errors
     /// [`AppendError`]; its documentation says for each case what became of the batch.
     fn append(&mut self, expected: &Head, batch: &EncodedBatch) -> Result<(), AppendError>;
+
+    /// Begins to append `batch` as [`append`](Self::append) does. What it returns writes and syncs
+    /// without the ledger; until [`end`](Self::end) is told what came of that, nothing of the batch is
+    /// acknowledged and nothing else is taken. A ledger that has nothing to wait for appends at once.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    fn begin(&mut self, expected: &Head, batch: Arc<EncodedBatch>) -> Result<Writing, AppendError> {
+        self.append(expected, &batch)?;
+        Ok(Writing::done())
+    }
+
+    /// Acknowledges the batch that was begun.
+    ///
+    /// # Errors
+    /// [`AppendError`] where it was not written, or is not the one that was begun last.
+    fn end(&mut self, written: Written) -> Result<(), AppendError> {
+        written.outcome()
+    }
 
     /// The raw bytes of all acknowledged batches, from the first line.
     ///
@@ -200,6 +222,14 @@ pub(crate) fn io_code(error: &io::Error) -> &'static str {
 fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+/// [`AppendError::Full`] where there is no room, `or` otherwise.
+fn full_or(error: io::Error, or: impl FnOnce(io::Error) -> AppendError) -> AppendError {
+    if is_full(&error) {
+        return AppendError::Full(error);
+    }
+    or(error)
 }
 
 /// Checks that `batch` continues `tip`, and that `tip` is what the caller expects.

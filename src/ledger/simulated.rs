@@ -6,17 +6,16 @@
 //! any combination; of unsynced bytes any sectors may be missing; and after a failed sync a later
 //! one succeeds without anything having reached the disk.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use super::lock::{Held, LockError, Wait};
 use super::storage::{Storage, StorageFile};
 
 /// What a disk holds: the content of each file, `None` for a directory.
-pub(super) type Image = BTreeMap<PathBuf, Option<Rc<Vec<u8>>>>;
+pub(super) type Image = BTreeMap<PathBuf, Option<Arc<Vec<u8>>>>;
 
 type Inode = usize;
 
@@ -25,7 +24,7 @@ type Inode = usize;
 pub(super) enum Operation {
     CreateDir(PathBuf),
     Create(PathBuf, Inode),
-    Append(Inode, Rc<Vec<u8>>),
+    Append(Inode, Arc<Vec<u8>>),
     Truncate(Inode, usize),
     Sync(Inode),
     /// A sync that said it failed: what was unsynced stays so for ever.
@@ -59,7 +58,7 @@ struct State {
 }
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Simulated(Rc<RefCell<State>>);
+pub(super) struct Simulated(Arc<Mutex<State>>);
 
 /// Held by nobody in particular: tests have one writer at a time.
 #[derive(Debug)]
@@ -74,7 +73,7 @@ impl Held for SimulatedLock {
     }
 
     fn leave_in_order(self) {
-        self.disk.0.borrow_mut().is_in_disorder = false;
+        self.disk.0.lock().unwrap().is_in_disorder = false;
     }
 }
 
@@ -89,7 +88,7 @@ impl Simulated {
     /// A disk that holds an image, all of it synced.
     pub(super) fn holding(image: &Image) -> Self {
         let disk = Self::default();
-        let mut state = disk.0.borrow_mut();
+        let mut state = disk.0.lock().unwrap();
         for (path, content) in image {
             let inode = content.as_ref().map(|bytes| {
                 state.files.push(bytes.to_vec());
@@ -103,36 +102,36 @@ impl Simulated {
 
     pub(super) fn failing(image: &Image, failure: Failure) -> Self {
         let disk = Self::holding(image);
-        disk.0.borrow_mut().failure = Some(failure);
+        disk.0.lock().unwrap().failure = Some(failure);
         disk
     }
 
     /// Whether there was an operation that failed.
     pub(super) fn has_failed(&self) -> bool {
-        let state = self.0.borrow();
+        let state = self.0.lock().unwrap();
         (state.failure).is_some_and(|failure| state.done > failure.at)
     }
 
     /// What it holds now, as if all of it were synced.
     pub(super) fn image(&self) -> Image {
-        let state = self.0.borrow();
-        let content = |inode: Inode| Rc::new(state.files[inode].clone());
+        let state = self.0.lock().unwrap();
+        let content = |inode: Inode| Arc::new(state.files[inode].clone());
         (state.entries.iter())
             .map(|(path, inode)| (path.clone(), inode.map(content)))
             .collect()
     }
 
     pub(super) fn log(&self) -> Vec<Operation> {
-        self.0.borrow().log.clone()
+        self.0.lock().unwrap().log.clone()
     }
 
     pub(super) fn tell(&self) {
-        self.0.borrow_mut().log.push(Operation::Told);
+        self.0.lock().unwrap().log.push(Operation::Told);
     }
 
     /// Counts an operation that may fail; the error comes with how many halves of it take place.
     fn operation(&self) -> Result<(), (io::Error, usize)> {
-        let mut state = self.0.borrow_mut();
+        let mut state = self.0.lock().unwrap();
         let now = state.done;
         state.done += 1;
         match state.failure.filter(|failure| failure.at == now) {
@@ -144,10 +143,10 @@ impl Simulated {
     /// All of an operation on entries, or nothing.
     fn entry<T>(&self, all: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
         match self.operation() {
-            Ok(()) => all(&mut self.0.borrow_mut()),
+            Ok(()) => all(&mut self.0.lock().unwrap()),
             Err((error, halves)) => {
                 if halves == 2 {
-                    all(&mut self.0.borrow_mut())?;
+                    all(&mut self.0.lock().unwrap())?;
                 }
                 Err(error)
             }
@@ -155,7 +154,7 @@ impl Simulated {
     }
 
     fn open_file(&self, path: &Path) -> io::Result<SimulatedFile> {
-        let inode = self.0.borrow().inode(path)?;
+        let inode = self.0.lock().unwrap().inode(path)?;
         Ok(self.file(inode))
     }
 
@@ -195,7 +194,7 @@ impl Storage for Simulated {
     type Lock = SimulatedLock;
 
     fn lock(&self, _: &Path, _: Wait) -> Result<SimulatedLock, LockError> {
-        let was_in_disorder = std::mem::replace(&mut self.0.borrow_mut().is_in_disorder, true);
+        let was_in_disorder = std::mem::replace(&mut self.0.lock().unwrap().is_in_disorder, true);
         Ok(SimulatedLock {
             disk: self.clone(),
             was_left_in_order: !was_in_disorder,
@@ -211,11 +210,11 @@ impl Storage for Simulated {
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
-        Ok(path == Path::new("/") || self.0.borrow().entries.contains_key(path))
+        Ok(path == Path::new("/") || self.0.lock().unwrap().entries.contains_key(path))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        let state = self.0.borrow();
+        let state = self.0.lock().unwrap();
         let inside = state
             .entries
             .keys()
@@ -249,7 +248,7 @@ impl Storage for Simulated {
     }
 
     fn len(&self, path: &Path) -> io::Result<u64> {
-        let state = self.0.borrow();
+        let state = self.0.lock().unwrap();
         let inode = state.inode(path)?;
         Ok(state.files[inode].len() as u64)
     }
@@ -282,7 +281,7 @@ impl Storage for Simulated {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.operation().map_err(|(error, _)| error)?;
-        let mut state = self.0.borrow_mut();
+        let mut state = self.0.lock().unwrap();
         state.log.push(Operation::SyncDir(path.to_owned()));
         Ok(())
     }
@@ -290,7 +289,7 @@ impl Storage for Simulated {
 
 impl Read for SimulatedFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let state = self.disk.0.borrow();
+        let state = self.disk.0.lock().unwrap();
         let read = state.files[self.inode]
             .get(self.position..)
             .unwrap_or_default()
@@ -302,7 +301,7 @@ impl Read for SimulatedFile {
 
 impl Seek for SimulatedFile {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let length = self.disk.0.borrow().files[self.inode].len() as u64;
+        let length = self.disk.0.lock().unwrap().files[self.inode].len() as u64;
         let position = match to {
             SeekFrom::Start(position) => Some(position),
             SeekFrom::End(offset) => length.checked_add_signed(offset),
@@ -316,14 +315,14 @@ impl Seek for SimulatedFile {
 
 impl SimulatedFile {
     fn put(&self, bytes: &[u8]) {
-        let mut state = self.disk.0.borrow_mut();
+        let mut state = self.disk.0.lock().unwrap();
         state.files[self.inode].extend_from_slice(bytes);
-        let operation = Operation::Append(self.inode, Rc::new(bytes.to_vec()));
+        let operation = Operation::Append(self.inode, Arc::new(bytes.to_vec()));
         state.log.push(operation);
     }
 
     fn note(&self, operation: Operation) {
-        self.disk.0.borrow_mut().log.push(operation);
+        self.disk.0.lock().unwrap().log.push(operation);
     }
 }
 
@@ -357,12 +356,12 @@ impl StorageFile for SimulatedFile {
     fn truncate(&mut self, bytes: u64) -> io::Result<()> {
         self.disk.operation().map_err(|(error, _)| error)?;
         let bytes = usize::try_from(bytes).unwrap();
-        self.disk.0.borrow_mut().files[self.inode].resize(bytes, 0);
+        self.disk.0.lock().unwrap().files[self.inode].resize(bytes, 0);
         self.note(Operation::Truncate(self.inode, bytes));
         Ok(())
     }
 
     fn file_len(&self) -> io::Result<u64> {
-        Ok(self.disk.0.borrow().files[self.inode].len() as u64)
+        Ok(self.disk.0.lock().unwrap().files[self.inode].len() as u64)
     }
 }

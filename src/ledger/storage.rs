@@ -10,7 +10,7 @@ use super::lock::{Held, LockError, Wait, WriterLock};
 /// What a file ledger asks of a disk. Tests put faults behind it.
 pub trait Storage: Debug {
     /// An open file.
-    type File: StorageFile;
+    type File: StorageFile + Send + 'static;
 
     /// What is held as long as one may write.
     type Lock: Held;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::{Node, NodeError, entry, recovery_command};
-use crate::chain::line::{EncodedBatch, NewEntry, encode_batch};
+use crate::chain::line::{CheckedEntry, EncodedBatch, encode_checked};
 use crate::governance::command::Command;
 use crate::governance::decide::{Context, decide_in_place};
 use crate::governance::event::{Event, Recorded};
@@ -38,23 +39,35 @@ pub type Answer = Result<Vec<Recorded>, NodeError>;
 
 /// What was decided and is not recorded yet.
 #[derive(Default)]
-struct Decided {
+pub(super) struct Decided {
     /// Which events follow from each command that was looked at.
     ranges: Vec<Range<usize>>,
     /// Why there are none, by command.
     errors: BTreeMap<usize, NodeError>,
     events: Vec<(Timestamp, Event)>,
-    entries: Vec<NewEntry>,
+    entries: Vec<CheckedEntry>,
     bytes: usize,
 }
 
 impl Decided {
     fn push(&mut self, at: Timestamp, event: Event) -> Result<(), NodeError> {
         let entry = entry(&event, at)?;
-        self.bytes += entry.data.get().len();
+        self.bytes += entry.data().len();
         self.entries.push(entry);
         self.events.push((at, event));
         Ok(())
+    }
+
+    /// How many commands were looked at.
+    pub(super) fn len(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// Whether `next` belongs into another write. A checkpoint says what the state before it amounts
+    /// to, and the hashes of what stands before it in the same write are not known yet.
+    fn is_closed_to(&self, next: &Command) -> bool {
+        let is_checkpoint = matches!(next, Command::RecordCheckpoint(_));
+        self.bytes >= MAX_GROUP_BYTES || (is_checkpoint && !self.events.is_empty())
     }
 
     /// What became of each command, once `recorded` is acknowledged: all of it in order.
@@ -68,13 +81,23 @@ impl Decided {
     }
 }
 
+/// What only has to be acknowledged: the state is already where it leads to.
+pub(super) struct Prepared {
+    decided: Decided,
+    recoveries: Vec<Recovery>,
+    recorded: Vec<Recorded>,
+    /// `None` where there is nothing to write.
+    pub(super) batch: Option<Arc<EncodedBatch>>,
+}
+
 impl<L: Ledger> Node<L> {
     /// Decides commands one after the other, each on the state that those before it lead to, and
     /// appends what follows from them in one durable write. One that is refused does not affect the
     /// others.
     ///
     /// There are fewer answers than commands where the write is full before the last
-    /// ([`MAX_GROUP_BYTES`]): the rest was not looked at.
+    /// ([`MAX_GROUP_BYTES`]), or before a checkpoint, which only begins a write: the rest was not
+    /// looked at.
     ///
     /// # Errors
     /// [`NodeError`] where nothing was acknowledged of any of them, refusals included: they were
@@ -97,23 +120,35 @@ impl<L: Ledger> Node<L> {
         requests: &[Request],
         stops: bool,
     ) -> Result<Vec<Answer>, NodeError> {
-        if self.out_of_step {
-            return Err(NodeError::OutOfStep);
-        }
-        let recoveries = self.ledger.unrecorded_recoveries()?;
-        let (mut decided, batch) = self.decide_writable(requests, stops, &recoveries)?;
-        let Some(batch) = batch else {
-            return Ok(decided.answers(Vec::new()));
-        };
-        let head = *batch.previous();
-        if let Err(error) = self.ledger.append(&head, &batch) {
+        let prepared = self.prepare(requests, stops, Decided::default())?;
+        if let Some(batch) = &prepared.batch
+            && let Err(error) = self.ledger.append(batch.previous(), batch)
+        {
             // Where that fails, too, the node knows that it lost step.
             let _ = self.go_back(None);
             return Err(error.into());
         }
-        let recorded: Vec<Recorded> = batch
-            .entries()
-            .iter()
+        Ok(self.confirm(prepared))
+    }
+
+    /// Decides commands and encodes what follows, so that only the write is left to do. `decided` holds
+    /// what the first of them led to, if they were decided ahead.
+    ///
+    /// # Errors
+    /// As [`submit_each`](Self::submit_each); the state is that of what is acknowledged then.
+    pub(super) fn prepare(
+        &mut self,
+        requests: &[Request],
+        stops: bool,
+        decided: Decided,
+    ) -> Result<Prepared, NodeError> {
+        if self.out_of_step {
+            return Err(NodeError::OutOfStep);
+        }
+        let recoveries = self.ledger.unrecorded_recoveries()?;
+        let (mut decided, batch) = self.decide_writable(requests, stops, &recoveries, decided)?;
+        let places = batch.iter().flat_map(EncodedBatch::entries);
+        let recorded: Vec<Recorded> = places
             .zip(std::mem::take(&mut decided.events))
             .map(|(place, (timestamp, event))| Recorded {
                 seq: place.seq,
@@ -126,11 +161,23 @@ impl<L: Ledger> Node<L> {
             self.merkle.push(&entry.hash);
         }
         self.state.settle(&recorded);
-        for recovery in &recoveries {
-            // One that can't be marked is recorded once more, which does no harm.
-            let _ = self.ledger.mark_recorded(recovery);
+        Ok(Prepared {
+            decided,
+            recoveries,
+            recorded,
+            batch: batch.map(Arc::new),
+        })
+    }
+
+    /// The answers, once the ledger has acknowledged the batch.
+    pub(super) fn confirm(&mut self, prepared: Prepared) -> Vec<Answer> {
+        if prepared.batch.is_some() {
+            for recovery in &prepared.recoveries {
+                // One that can't be marked is recorded once more, which does no harm.
+                let _ = self.ledger.mark_recorded(recovery);
+            }
         }
-        Ok(decided.answers(recorded))
+        prepared.decided.answers(prepared.recorded)
     }
 
     /// Decides until all that is decided can be written. What can't be written is found only when
@@ -140,10 +187,10 @@ impl<L: Ledger> Node<L> {
         requests: &[Request],
         stops: bool,
         recoveries: &[Recovery],
+        mut decided: Decided,
     ) -> Result<(Decided, Option<EncodedBatch>), NodeError> {
         let mut unwritable = BTreeMap::new();
         loop {
-            let mut decided = Decided::default();
             let outcome = self
                 .decide_each(requests, stops, &unwritable, &mut decided)
                 .and_then(|()| self.encode(&mut decided, recoveries));
@@ -154,6 +201,7 @@ impl<L: Ledger> Node<L> {
                 }
                 Err((command, error)) => {
                     self.go_back(None)?;
+                    decided = Decided::default();
                     match command {
                         Some(index) => drop(unwritable.insert(index, error)),
                         None => return Err(error),
@@ -163,6 +211,17 @@ impl<L: Ledger> Node<L> {
         }
     }
 
+    /// Decides what of `requests` was not decided yet, before it is known whether what the state
+    /// holds already is acknowledged. Where this fails, the state holds what can't be written.
+    pub(super) fn decide_ahead(
+        &mut self,
+        requests: &[Request],
+        decided: &mut Decided,
+    ) -> Result<(), NodeError> {
+        let decided = self.decide_each(requests, false, &BTreeMap::new(), decided);
+        decided.map_err(|(_, error)| error)
+    }
+
     fn decide_each(
         &mut self,
         requests: &[Request],
@@ -170,7 +229,10 @@ impl<L: Ledger> Node<L> {
         unwritable: &BTreeMap<usize, NodeError>,
         decided: &mut Decided,
     ) -> Result<(), (Option<usize>, NodeError)> {
-        for (index, request) in requests.iter().enumerate() {
+        for (index, request) in requests.iter().enumerate().skip(decided.len()) {
+            if decided.is_closed_to(&request.command) {
+                break;
+            }
             let start = decided.events.len();
             let mut is_refused = unwritable.contains_key(&index);
             if !is_refused {
@@ -186,7 +248,7 @@ impl<L: Ledger> Node<L> {
                 }
             }
             decided.ranges.push(start..decided.events.len());
-            if decided.bytes >= MAX_GROUP_BYTES || (stops && is_refused) {
+            if stops && is_refused {
                 break;
             }
         }
@@ -230,7 +292,7 @@ impl<L: Ledger> Node<L> {
                 decided.push(at, event).map_err(|error| (None, error))?;
             }
         }
-        encode_batch(self.head(), &decided.entries)
+        encode_checked(self.head(), &decided.entries)
             .map(Some)
             .map_err(|error| {
                 let entry = error.entry();

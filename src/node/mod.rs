@@ -12,9 +12,7 @@ pub mod snapshots;
 
 use std::path::Path;
 
-use serde_json::value::RawValue;
-
-use crate::chain::line::{EncodeError, Head, NewEntry, encode_batch};
+use crate::chain::line::{CheckedEntry, EncodeError, Head, encode_checked};
 use crate::chain::merkle::MerkleAccumulator;
 use crate::chain::verify::Tip;
 use crate::governance::command::Command;
@@ -33,7 +31,7 @@ use crate::parallel;
 use crate::replay::{CatchUp, ReplayError};
 
 pub use group::{Answer, MAX_GROUP_BYTES, Request, When};
-pub use predictions::{PreparedPrediction, RecordedPredictions};
+pub use predictions::{PreparedPrediction, RecordedPredictions, Recording};
 pub use rehearsal::Rehearsal;
 pub use shared::SharedNode;
 
@@ -396,20 +394,17 @@ fn recovery_command(recovery: &Recovery) -> Command {
 /// An event as it is written. What would not be read again as the same event is never written: no
 /// node could open the ledger after it. Predictions come by the million and consist of parts that have
 /// one form each, so that tests alone read them back.
-fn entry(event: &Event, at: Timestamp) -> Result<NewEntry, NodeError> {
+fn entry(event: &Event, at: Timestamp) -> Result<CheckedEntry, NodeError> {
     let data = event.data().map_err(NodeError::Event)?;
+    let data = String::from(Box::<str>::from(data));
     if cfg!(debug_assertions) || !matches!(event, Event::PredictionRecorded(_)) {
         require_read_back(event, &data)?;
     }
-    Ok(NewEntry {
-        timestamp: at,
-        operation: event.operation().into(),
-        data,
-    })
+    Ok(CheckedEntry::of_canonical(at, event.operation(), data))
 }
 
-fn require_read_back(event: &Event, data: &RawValue) -> Result<(), NodeError> {
-    let read = Event::decode(event.operation(), data.get())
+fn require_read_back(event: &Event, data: &str) -> Result<(), NodeError> {
+    let read = Event::decode_canonical(event.operation(), data)
         .map_err(|error| NodeError::Event(error.to_string()))?;
     if read != *event {
         let operation = event.operation();
@@ -430,7 +425,7 @@ fn append<L: Ledger>(
         .map(|event| entry(event, at))
         .collect::<Result<Vec<_>, NodeError>>()?;
     let head = *ledger.head();
-    let batch = encode_batch(&head, &entries)?;
+    let batch = encode_checked(&head, &entries)?;
     ledger.append(&head, &batch)?;
     let places = batch.entries().iter();
     Ok(places

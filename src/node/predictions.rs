@@ -1,27 +1,42 @@
-//! Many predictions in one durable write, none of them copied.
+//! Many predictions in one durable write, none of them copied, and the next while it is written.
 
-use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
+#![allow(clippy::disallowed_methods, reason = "a write has a thread of its own")]
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 use super::group::{MAX_GROUP_BYTES, When};
 use super::{Node, NodeError, entry, recovery_command};
-use crate::chain::line::{NewEntry, encode_batch};
+use crate::chain::line::{CheckedEntry, EncodedBatch, Head, encode_checked};
 use crate::governance::MAX_INTEGER;
+use crate::governance::canonical::{self, Numbers};
 use crate::governance::decide::record_in_place;
+use crate::governance::id::Subject;
 use crate::governance::prediction::{Prediction, PredictionVerdict};
 use crate::governance::rejection::Rejection;
+use crate::governance::scope::CheckContext;
 use crate::governance::time::Timestamp;
-use crate::ledger::{Ledger, Recovery};
+use crate::ledger::{AppendError, Ledger, Recovery, Written};
 
-/// A prediction with its JSON, which any thread can write ahead of its turn.
+/// A prediction as it is written, but for the verdict, which any thread can prepare ahead of its turn.
 #[derive(Debug, Clone)]
 pub struct PreparedPrediction {
-    prediction: Prediction,
-    json: Box<RawValue>,
+    model: Subject,
+    context: CheckContext,
+    /// The event's content up to the verdict.
+    json: String,
 }
 
+const OPENING: &[u8] = b"{\"prediction\":";
+const VERDICT: &str = ",\"verdict\":\"";
+const CLOSING: &str = "\"}";
+
+/// A line mostly holds about as much.
+const USUAL_BYTES: usize = 512;
+
 impl PreparedPrediction {
-    /// Writes a prediction as JSON.
+    /// Writes a prediction as canonical JSON.
     ///
     /// # Errors
     /// [`NodeError::Refused`] where its duration is above 2^53 − 1, which no line can hold.
@@ -29,14 +44,30 @@ impl PreparedPrediction {
         if prediction.duration_ms.is_some_and(|it| it > MAX_INTEGER) {
             return Err(Rejection::DurationTooLong.into());
         }
-        let json =
-            to_raw_value(&prediction).map_err(|error| NodeError::Event(error.to_string()))?;
+        let mut json = Vec::with_capacity(USUAL_BYTES);
+        json.extend_from_slice(OPENING);
+        let unwritable = |error: &dyn ToString| NodeError::Event(error.to_string());
+        serde_json::to_writer(&mut json, &prediction).map_err(|error| unwritable(&error))?;
+        let mut json = String::from_utf8(json).map_err(|error| unwritable(&error))?;
+        let written = json.get(OPENING.len()..).unwrap_or_default();
+        canonical::check(written, Numbers::Any).map_err(|error| unwritable(&error))?;
         // It holds of every prediction that there is, so only tests look.
         debug_assert_eq!(
-            serde_json::from_str(json.get()).as_ref().ok(),
+            serde_json::from_str(written).as_ref().ok(),
             Some(&prediction)
         );
-        Ok(Self { prediction, json })
+        json.push_str(VERDICT);
+        Ok(Self {
+            model: prediction.model,
+            context: prediction.context,
+            json,
+        })
+    }
+
+    fn entry(mut json: String, verdict: PredictionVerdict, at: Timestamp) -> CheckedEntry {
+        json.push_str(&verdict.to_string());
+        json.push_str(CLOSING);
+        CheckedEntry::of_canonical(at, "prediction_recorded", json)
     }
 }
 
@@ -49,18 +80,11 @@ pub struct RecordedPredictions {
     pub refused: Option<NodeError>,
 }
 
-/// The content of the event, from parts that are written already.
-#[derive(Serialize)]
-struct Content<'a> {
-    prediction: &'a RawValue,
-    verdict: PredictionVerdict,
-}
-
 /// What is decided and not written yet.
 #[derive(Default)]
 struct Decided {
     verdicts: Vec<PredictionVerdict>,
-    entries: Vec<NewEntry>,
+    entries: Vec<CheckedEntry>,
     refused: Option<NodeError>,
 }
 
@@ -76,30 +100,21 @@ impl<L: Ledger> Node<L> {
         predictions: &mut impl Iterator<Item = PreparedPrediction>,
         when: When,
     ) -> Result<RecordedPredictions, NodeError> {
-        if self.out_of_step {
-            return Err(NodeError::OutOfStep);
+        let mut recording = self.record_ahead();
+        let mut done = recording.record(predictions, when)?;
+        done.recorded.extend(recording.finish()?);
+        Ok(done)
+    }
+
+    /// Records predictions write after write, the next decided while the last is written. The node is
+    /// its own again once all of that is durable.
+    pub fn record_ahead(&mut self) -> Recording<'_, L> {
+        Recording {
+            head: *self.head(),
+            node: self,
+            under_way: None,
+            durable: Vec::new(),
         }
-        let recoveries = self.ledger.unrecorded_recoveries()?;
-        let at = self.time_of(when)?;
-        let decided = match self.decide_predictions(predictions, at) {
-            Ok(decided) => decided,
-            Err(error) => return Err(self.undo(error)),
-        };
-        if decided.entries.is_empty() {
-            let refused = decided.refused;
-            return Ok(RecordedPredictions {
-                refused,
-                ..RecordedPredictions::default()
-            });
-        }
-        let first = self.head().seq + 1;
-        if let Err(error) = self.append_entries(decided.entries, &recoveries) {
-            return Err(self.undo(error));
-        }
-        Ok(RecordedPredictions {
-            recorded: (first..).zip(decided.verdicts).collect(),
-            refused: decided.refused,
-        })
     }
 
     /// Leaves nothing of what was decided and not acknowledged.
@@ -113,42 +128,51 @@ impl<L: Ledger> Node<L> {
         &mut self,
         predictions: &mut impl Iterator<Item = PreparedPrediction>,
         at: Timestamp,
-    ) -> Result<Decided, NodeError> {
+    ) -> Decided {
         let mut decided = Decided::default();
         let mut bytes = 0;
+        // Neighbours mostly ask the same; nothing that is decided here changes the answer.
+        let mut last: Option<(Subject, CheckContext, PredictionVerdict)> = None;
         while bytes < MAX_GROUP_BYTES {
-            let Some(PreparedPrediction { prediction, json }) = predictions.next() else {
+            let Some(PreparedPrediction {
+                model,
+                context,
+                json,
+            }) = predictions.next()
+            else {
                 break;
             };
-            let verdict = match record_in_place(&mut self.state, &prediction, at) {
-                Ok(verdict) => verdict,
-                Err(rejection) => {
-                    decided.refused = Some(rejection.into());
-                    break;
+            let known = last.take().filter(|it| it.0 == model && it.1 == context);
+            let verdict = match known {
+                Some((_, _, verdict)) => {
+                    let seq = self.state.entries() + 1;
+                    self.state.apply_prediction(seq, at, &model, &verdict);
+                    verdict
                 }
+                None => match record_in_place(&mut self.state, &model, &context, at) {
+                    Ok(verdict) => verdict,
+                    Err(rejection) => {
+                        decided.refused = Some(rejection.into());
+                        break;
+                    }
+                },
             };
-            let content = to_raw_value(&Content {
-                prediction: &json,
-                verdict,
-            });
-            let data = content.map_err(|error| NodeError::Event(error.to_string()))?;
-            bytes += data.get().len();
+            let entry = PreparedPrediction::entry(json, verdict, at);
+            bytes += entry.data().len();
             decided.verdicts.push(verdict);
-            decided.entries.push(NewEntry {
-                timestamp: at,
-                operation: "prediction_recorded".into(),
-                data,
-            });
+            decided.entries.push(entry);
+            last = Some((model, context, verdict));
         }
-        Ok(decided)
+        decided
     }
 
-    /// Appends entries, and the record of recoveries behind them.
-    fn append_entries(
+    /// Encodes entries, and the record of recoveries behind them, as what follows `head`.
+    fn encode_entries(
         &mut self,
-        mut entries: Vec<NewEntry>,
+        head: &Head,
+        mut entries: Vec<CheckedEntry>,
         recoveries: &[Recovery],
-    ) -> Result<(), NodeError> {
+    ) -> Result<EncodedBatch, NodeError> {
         for recovery in recoveries {
             let when = When::At(self.state.clock());
             let (at, events) = self.decide_at(&recovery_command(recovery), when)?;
@@ -156,16 +180,137 @@ impl<L: Ledger> Node<L> {
                 entries.push(entry(event, at)?);
             }
         }
-        let batch = encode_batch(self.head(), &entries)?;
-        let head = *batch.previous();
-        self.ledger.append(&head, &batch)?;
+        let batch = encode_checked(head, &entries)?;
         for place in batch.entries() {
             self.merkle.push(&place.hash);
         }
-        for recovery in recoveries {
-            // One that can't be marked is recorded once more, which does no harm.
-            let _ = self.ledger.mark_recorded(recovery);
+        Ok(batch)
+    }
+}
+
+/// A node that records predictions: while one write is under way, the next is decided on what it leads
+/// to. Nothing is reported, and nothing more is written, before it is durable.
+pub struct Recording<'n, L: Ledger> {
+    node: &'n mut Node<L>,
+    /// The head behind the write that is under way.
+    head: Head,
+    under_way: Option<UnderWay>,
+    /// What is durable and was not reported yet.
+    durable: Vec<(u64, PredictionVerdict)>,
+}
+
+struct UnderWay {
+    writer: JoinHandle<Written>,
+    recorded: Vec<(u64, PredictionVerdict)>,
+    recoveries: Vec<Recovery>,
+}
+
+impl<L: Ledger> std::fmt::Debug for Recording<'_, L> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recording").finish_non_exhaustive()
+    }
+}
+
+impl<L: Ledger> Recording<'_, L> {
+    /// Decides predictions as [`Node::record_predictions`] does, and begins to write them once the last
+    /// write is durable. Returns what became durable since the last call, all of it where one is refused.
+    ///
+    /// # Errors
+    /// [`NodeError`] where nothing will be acknowledged of them, or of the write before them. What is
+    /// durable all the same, [`finish`](Self::finish) returns.
+    pub fn record(
+        &mut self,
+        predictions: &mut impl Iterator<Item = PreparedPrediction>,
+        when: When,
+    ) -> Result<RecordedPredictions, NodeError> {
+        if self.under_way.is_none() && self.node.out_of_step {
+            return Err(NodeError::OutOfStep);
         }
+        // Those of the write under way are not marked yet, and others don't come up.
+        let recoveries = match self.under_way {
+            Some(_) => Vec::new(),
+            None => self.node.ledger.unrecorded_recoveries()?,
+        };
+        let at = self.node.time_of(when)?;
+        let decided = self.node.decide_predictions(predictions, at);
+        if !decided.entries.is_empty() {
+            self.write(decided.entries, decided.verdicts, recoveries)?;
+        }
+        if decided.refused.is_some() {
+            self.settle()?;
+        }
+        Ok(RecordedPredictions {
+            recorded: std::mem::take(&mut self.durable),
+            refused: decided.refused,
+        })
+    }
+
+    /// Waits until everything is durable, and returns what was not reported yet.
+    ///
+    /// # Errors
+    /// [`NodeError`] where the last write failed: nothing was acknowledged of it.
+    pub fn finish(mut self) -> Result<Vec<(u64, PredictionVerdict)>, NodeError> {
+        self.settle()?;
+        Ok(std::mem::take(&mut self.durable))
+    }
+
+    /// Begins the next write when the last is durable.
+    fn write(
+        &mut self,
+        entries: Vec<CheckedEntry>,
+        verdicts: Vec<PredictionVerdict>,
+        recoveries: Vec<Recovery>,
+    ) -> Result<(), NodeError> {
+        let first = self.head.seq + 1;
+        let batch = (self.node).encode_entries(&self.head, entries, &recoveries);
+        self.settle()?;
+        let begun = batch.and_then(|batch| self.begin(batch));
+        let writer = begun.map_err(|error| self.node.undo(error))?;
+        self.under_way = Some(UnderWay {
+            writer,
+            recorded: (first..).zip(verdicts).collect(),
+            recoveries,
+        });
         Ok(())
+    }
+
+    fn begin(&mut self, batch: EncodedBatch) -> Result<JoinHandle<Written>, NodeError> {
+        let (previous, head) = (*batch.previous(), *batch.head());
+        let writing = self.node.ledger.begin(&previous, Arc::new(batch))?;
+        let writer = thread::Builder::new().name("althing-writer".into());
+        let writer = writer.spawn(|| writing.run())?;
+        self.head = head;
+        // Until the end, whatever becomes of this.
+        self.node.out_of_step = true;
+        Ok(writer)
+    }
+
+    /// Waits for the write that is under way.
+    fn settle(&mut self) -> Result<(), NodeError> {
+        let Some(under_way) = self.under_way.take() else {
+            return Ok(());
+        };
+        let written = under_way.writer.join().unwrap_or_else(|_| {
+            let error = io::Error::other("the thread that was writing ended in a panic");
+            Written::of(Err(AppendError::DurabilityUnknown(error)))
+        });
+        if let Err(error) = self.node.ledger.end(written) {
+            self.head = *self.node.head();
+            return Err(self.node.undo(error.into()));
+        }
+        self.node.out_of_step = false;
+        for recovery in &under_way.recoveries {
+            // One that can't be marked is recorded once more, which does no harm.
+            let _ = self.node.ledger.mark_recorded(recovery);
+        }
+        self.durable.extend(under_way.recorded);
+        Ok(())
+    }
+}
+
+impl<L: Ledger> Drop for Recording<'_, L> {
+    /// The state must not show what is not durable.
+    fn drop(&mut self) {
+        let _ = self.settle();
     }
 }

@@ -1,7 +1,7 @@
 //! What several commands would lead to, down to the bytes, without recording anything.
 
 use super::{Node, NodeError, entry};
-use crate::chain::line::{Head, encode_batch};
+use crate::chain::line::{Head, encode_checked};
 use crate::governance::command::Command;
 use crate::governance::decide::{Context, decide_in_place};
 use crate::governance::event::Event;
@@ -52,7 +52,7 @@ impl<L: Ledger> Node<L> {
                 head: *self.head(),
             });
         }
-        match encode_batch(self.head(), &entries) {
+        match encode_checked(self.head(), &entries) {
             Ok(batch) => Ok(Rehearsal {
                 events: counts,
                 head: *batch.head(),

@@ -1,9 +1,19 @@
 //! One node for many threads, and one ledger for many processes.
 //!
-//! A durable write costs a sync, whatever its size. So callers put their commands into a queue; one
-//! of them leads: it takes all that wait, has them decided in order and written as one batch, hands
-//! out the answers, and hands the lead to the first of those who came meanwhile. Each caller is woken
-//! alone: with its answer, or to lead.
+//! A durable write costs a sync, whatever its size. So callers come together in groups, and one write
+//! is for all of a group. While a group is written, the next one gathers:
+//!
+//! ```text
+//! group 1   decide · encode ├── write · sync ──┤ answers
+//! group 2                    gather · decide    · encode ├── write · sync ──┤ answers
+//! group 3                                                 gather · decide ...
+//! ```
+//!
+//! Who opens a group leads it: waits for its turn to write, closes the group, writes, and answers all of
+//! it at once. Whoever comes meanwhile decides its own command, and those of others that wait, on the
+//! state that the write under way leads to. Nothing is written, answered or shown before that write is
+//! durable. Where it fails, whatever was decided on it is refused, and the node returns to what the
+//! ledger holds.
 
 #![allow(
     clippy::disallowed_types,
@@ -11,83 +21,77 @@
     reason = "threads wait for each other here"
 )]
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, Thread};
+use std::iter;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::group::{Decided, Prepared};
 use super::{Node, NodeError, Request, When};
 use crate::governance::command::Command;
 use crate::governance::event::Recorded;
 use crate::governance::rejection::Rejection;
 use crate::governance::time::Timestamp;
-use crate::ledger::{Ledger, Wait};
-
-/// How many commands one durable write takes at most.
-pub const MAX_GROUP: usize = 512;
+use crate::ledger::{AppendError, Ledger, Wait};
 
 /// A handle to a node that many threads use at once. Clones are handles to the same node.
 pub struct SharedNode<L>(Arc<Shared<L>>);
 
+/// Locks are taken in the order in which they stand here.
 struct Shared<L> {
-    queue: Mutex<Queue>,
-    node: Mutex<Node<L>>,
+    /// Held by the one who writes, or looks.
+    turn: Mutex<()>,
+    node: Mutex<Ahead<L>>,
+    open: Mutex<Open>,
+    /// How many want to look at what is acknowledged: meanwhile nothing is decided ahead.
+    lookers: AtomicUsize,
     /// How long to wait for other processes, where the ledger is written in turn with them.
     turns: Option<Wait>,
 }
 
-/// Nobody waits unless somebody leads.
+/// The group that gathers.
 #[derive(Default)]
-struct Queue {
-    waiting: VecDeque<Ticket>,
-    is_led: bool,
+struct Open {
+    group: Arc<Group>,
+    /// How many joined it.
+    size: usize,
+    /// The commands that nobody has looked at yet: those of the last who joined.
+    requests: Vec<Request>,
 }
 
-struct Ticket {
-    request: Request,
-    caller: Arc<Caller>,
-}
-
-/// A thread that waits to be told something.
-struct Caller {
-    told: Mutex<Option<Told>>,
-    thread: Thread,
-}
+/// Commands that share one write. Each caller knows its place.
+#[derive(Default)]
+struct Group(OnceLock<Vec<Mutex<Option<Told>>>>);
 
 enum Told {
     Answer(Answer),
-    /// The one who led is done with writing, and this one's command is the first that waits.
-    Lead,
-}
-
-impl Caller {
-    fn of_this_thread() -> Arc<Self> {
-        Arc::new(Self {
-            told: Mutex::default(),
-            thread: thread::current(),
-        })
-    }
-
-    fn tell(&self, told: Told) {
-        *self.told() = Some(told);
-        self.thread.unpark();
-    }
-
-    fn wait(&self) -> Told {
-        loop {
-            if let Some(told) = self.told().take() {
-                return told;
-            }
-            thread::park();
-        }
-    }
-
-    fn told(&self) -> MutexGuard<'_, Option<Told>> {
-        // Nothing that can panic happens under this lock.
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    /// The write was full before it came to this command.
+    NotLookedAt(Box<Request>),
 }
 
 type Answer = Result<Vec<Recorded>, SubmitError>;
+
+/// The answers to the first commands of a group, or why there are none.
+type Outcome = Result<Vec<super::Answer>, NodeError>;
+
+/// The node, and what was decided of the open group.
+struct Ahead<L> {
+    node: Node<L>,
+    /// Whether a write is under way, so that there is time to decide ahead.
+    is_writing: bool,
+    /// The commands of the first who joined the group.
+    requests: Vec<Request>,
+    /// What the first of these led to. The state holds it already.
+    decided: Decided,
+    flaw: Option<Flaw>,
+}
+
+/// Why what was decided ahead does not hold.
+enum Flaw {
+    /// It was decided on a write that failed: so many commands are refused.
+    Baseless(usize),
+    /// The state holds something that can't be written.
+    Unwritable,
+}
 
 /// Why a shared node did not record a command.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -155,8 +159,16 @@ impl<L: Ledger> SharedNode<L> {
 
     fn with(node: Node<L>, turns: Option<Wait>) -> Self {
         Self(Arc::new(Shared {
-            queue: Mutex::default(),
-            node: Mutex::new(node),
+            turn: Mutex::default(),
+            node: Mutex::new(Ahead {
+                node,
+                is_writing: false,
+                requests: Vec::new(),
+                decided: Decided::default(),
+                flaw: None,
+            }),
+            open: Mutex::default(),
+            lookers: AtomicUsize::new(0),
             turns,
         }))
     }
@@ -166,33 +178,24 @@ impl<L: Ledger> SharedNode<L> {
     /// Returns once it is durable.
     ///
     /// # Errors
-    /// [`SubmitError`]. A command that is refused does not affect others; a write that fails fails
-    /// for all that shared it, and what is acknowledged is restored before anything else is taken.
+    /// [`SubmitError`]. A command that is refused does not affect others. A write that fails fails for
+    /// all that shared it, and for all that were decided on it meanwhile; what is acknowledged is
+    /// restored before anything else is taken.
     pub fn submit(&self, command: Command, now: Timestamp) -> Result<Vec<Recorded>, SubmitError> {
-        let caller = Caller::of_this_thread();
-        let ticket = Ticket {
-            request: Request {
-                command,
-                at: When::Clock(now),
-            },
-            caller: Arc::clone(&caller),
-        };
-        if self.enqueue(ticket) {
-            self.lead();
-        }
+        let at = When::Clock(now);
+        let mut request = Request { command, at };
         loop {
-            match caller.wait() {
+            let (group, place) = self.0.join(request);
+            let leader = (place == 0).then(|| Leader::of(&self.0, &group));
+            self.0.decide_ahead();
+            if let Some(leader) = leader {
+                leader.lead();
+            }
+            match group.told(place) {
                 Told::Answer(answer) => return answer,
-                Told::Lead => self.lead(),
+                Told::NotLookedAt(again) => request = *again,
             }
         }
-    }
-
-    /// Whether the caller has to lead.
-    fn enqueue(&self, ticket: Ticket) -> bool {
-        let mut queue = self.0.queue();
-        queue.waiting.push_back(ticket);
-        !std::mem::replace(&mut queue.is_led, true)
     }
 
     /// Looks at the node, as of its last write. Writes wait meanwhile.
@@ -200,120 +203,289 @@ impl<L: Ledger> SharedNode<L> {
     /// # Errors
     /// [`SubmitError::Abandoned`] where a thread panicked while it was writing.
     pub fn look<T>(&self, see: impl FnOnce(&Node<L>) -> T) -> Result<T, SubmitError> {
-        let node = self.0.node.lock().map_err(|_| SubmitError::Abandoned)?;
-        Ok(see(&node))
+        let _looker = Looker::new(&self.0.lookers);
+        let _turn = self.0.turn.lock().map_err(|_| SubmitError::Abandoned)?;
+        loop {
+            let ahead = self.0.node.lock().map_err(|_| SubmitError::Abandoned)?;
+            if ahead.requests.is_empty() {
+                return Ok(see(&ahead.node));
+            }
+            drop(ahead);
+            // What was decided ahead shows in the state, so it has to be written first.
+            let group = Arc::clone(&self.0.open().group);
+            Leader::of(&self.0, &group).write();
+        }
+    }
+}
+
+impl Group {
+    fn tell(&self, told: Vec<Told>) {
+        let places = told.into_iter().map(|told| Mutex::new(Some(told)));
+        // Only one thread closes a group, so nobody told it anything before.
+        let _ = self.0.set(places.collect());
     }
 
-    /// Writes for all that wait.
-    fn lead(&self) {
-        let mut leader = Leader {
-            shared: &self.0,
-            requests: Vec::new(),
-            callers: VecDeque::new(),
-            answers: Vec::new(),
-        };
-        let mut queue = self.0.queue();
-        let size = queue.waiting.len().min(MAX_GROUP);
-        for ticket in queue.waiting.drain(..size) {
-            leader.requests.push(ticket.request);
-            leader.callers.push_back(ticket.caller);
-        }
-        drop(queue);
-        leader.answers = self.write(&leader.requests);
+    fn is_told(&self) -> bool {
+        self.0.get().is_some()
     }
 
-    /// The answers to the first commands of a group; all of them where it fails.
-    fn write(&self, requests: &[Request]) -> Vec<Answer> {
-        let for_all = |error: SubmitError| requests.iter().map(|_| Err(error.clone())).collect();
-        let Ok(mut node) = self.0.node.lock() else {
-            return for_all(SubmitError::Abandoned);
-        };
-        match write_group(&mut node, requests, self.0.turns) {
-            Ok(answers) => answers
-                .into_iter()
-                .map(|answer| answer.map_err(SubmitError::from))
-                .collect(),
-            Err(error) => for_all(SubmitError::Failed(Arc::new(error))),
-        }
+    /// Waits for what the caller at `place` is told.
+    fn told(&self, place: usize) -> Told {
+        let told = self.0.wait().get(place);
+        // Nothing that can panic happens under this lock.
+        told.and_then(|told| told.lock().unwrap_or_else(PoisonError::into_inner).take())
+            .unwrap_or(Told::Answer(Err(SubmitError::Abandoned)))
     }
 }
 
 impl<L> Shared<L> {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        // Nothing that can panic happens to the queue under its lock.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    fn open(&self) -> MutexGuard<'_, Open> {
+        // Nothing that can panic happens under this lock.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts what was not looked at back to where it was. Returns how many wait then.
-    fn put_back(&self, left: impl DoubleEndedIterator<Item = Ticket>) -> usize {
-        let mut queue = self.queue();
-        for ticket in left.rev() {
-            queue.waiting.push_front(ticket);
-        }
-        queue.waiting.len()
+    /// Puts a command into the open group, and returns its place there.
+    fn join(&self, request: Request) -> (Arc<Group>, usize) {
+        let mut open = self.open();
+        let place = open.size;
+        open.size += 1;
+        open.requests.push(request);
+        (Arc::clone(&open.group), place)
     }
 
-    fn hand_on_the_lead(&self) {
-        let mut queue = self.queue();
-        match queue.waiting.front() {
-            Some(next) => next.caller.tell(Told::Lead),
-            None => queue.is_led = false,
+    /// Opens another group in place of `group`; `None` where that is done already.
+    fn close(&self, group: &Arc<Group>) -> Option<Open> {
+        let mut open = self.open();
+        Arc::ptr_eq(&open.group, group).then(|| std::mem::take(&mut *open))
+    }
+}
+
+impl<L: Ledger> Shared<L> {
+    /// Decides what nobody has looked at yet, unless somebody else is at the node: then it is left to
+    /// the next who joins, or to the one who leads.
+    fn decide_ahead(&self) {
+        let Ok(mut ahead) = self.node.try_lock() else {
+            return;
+        };
+        // Before a turn, the state is not known: others may append.
+        let is_allowed = self.turns.is_none() && self.lookers.load(Ordering::SeqCst) == 0;
+        if is_allowed && ahead.is_writing && ahead.flaw.is_none() {
+            let joined = std::mem::take(&mut self.open().requests);
+            ahead.decide(joined);
         }
     }
 }
 
-fn write_group<L: Ledger>(
-    node: &mut Node<L>,
-    requests: &[Request],
-    turns: Option<Wait>,
-) -> Result<Vec<super::Answer>, NodeError> {
-    let resumed = turns.map_or(Ok(()), |wait| node.resume(wait));
-    let outcome = resumed
-        .and_then(|()| node.recover())
-        .and_then(|()| node.submit_each(requests));
-    if outcome.is_err() {
+impl<L: Ledger> Ahead<L> {
+    fn decide(&mut self, joined: Vec<Request>) {
+        self.requests.extend(joined);
+        let done = self.node.decide_ahead(&self.requests, &mut self.decided);
+        if done.is_err() {
+            self.flaw = Some(Flaw::Unwritable);
+        }
+    }
+
+    /// Gets a group ready to be written, `joined` its last commands. Told is who gets nothing written:
+    /// all of it where this fails.
+    fn close(&mut self, joined: Vec<Request>, turns: Option<Wait>) -> Closed {
+        let mut requests = std::mem::take(&mut self.requests);
+        let mut decided = std::mem::take(&mut self.decided);
+        requests.extend(joined);
+        let mut told = Vec::new();
+        let mut is_ahead = decided.len() > 0;
+        match self.flaw.take() {
+            Some(Flaw::Baseless(count)) => {
+                let refused = |_| Err(NodeError::from(AppendError::Poisoned).into());
+                told.extend(requests.drain(..count).map(refused).map(Told::Answer));
+            }
+            Some(Flaw::Unwritable) => {
+                decided = Decided::default();
+                self.node.out_of_step = true;
+                is_ahead = true;
+            }
+            None => {}
+        }
+        let ready = turns.map_or(Ok(()), |wait| self.node.resume(wait));
+        let ready = ready.and_then(|()| self.node.recover());
+        let prepared = ready.and_then(|()| self.node.prepare(&requests, false, decided));
+        if prepared.is_err() {
+            // What can't be restored now is tried again before the next write.
+            if is_ahead {
+                let _ = self.node.go_back(None);
+            }
+            let _ = self.node.recover();
+        }
+        Closed {
+            told,
+            requests,
+            prepared,
+        }
+    }
+
+    /// Returns to what the ledger holds after a write that failed, or was not begun.
+    fn fall_back(&mut self) {
+        if self.decided.len() > 0 {
+            self.flaw = Some(Flaw::Baseless(self.decided.len()));
+            self.decided = Decided::default();
+        }
         // What can't be restored now is tried again before the next write.
-        let _ = node.recover();
+        let _ = self.node.go_back(None);
+        let _ = self.node.recover();
     }
-    if turns.is_some() {
-        node.release();
-    }
-    outcome
 }
 
-/// Hands out the lead and the answers when it ends, however it ends.
+/// A group that nobody joins any more.
+struct Closed {
+    /// What its first commands are told.
+    told: Vec<Told>,
+    /// The others.
+    requests: Vec<Request>,
+    /// What became of these, but for the write.
+    prepared: Result<Prepared, NodeError>,
+}
+
+/// Writes a group, and answers it when it ends, however it ends.
 struct Leader<'a, L> {
     shared: &'a Shared<L>,
-    requests: Vec<Request>,
-    callers: VecDeque<Arc<Caller>>,
-    /// To the first of the group; the others wait on, unless this one panics.
-    answers: Vec<Answer>,
+    group: Arc<Group>,
+    /// How many wait for an answer, once that is certain.
+    size: Option<usize>,
+}
+
+impl<'a, L> Leader<'a, L> {
+    fn of(shared: &'a Shared<L>, group: &Arc<Group>) -> Self {
+        Self {
+            shared,
+            group: Arc::clone(group),
+            size: None,
+        }
+    }
+}
+
+impl<L: Ledger> Leader<'_, L> {
+    /// Waits for its turn and writes the group, unless that is done already.
+    fn lead(mut self) {
+        let Ok(turn) = self.shared.turn.lock() else {
+            return;
+        };
+        if self.group.is_told() {
+            return;
+        }
+        let Some(told) = self.written() else {
+            return;
+        };
+        // Who is answered may come back at once, and a sync costs as much for one as for many: where
+        // few wait, the next write waits for the answers to go out.
+        if 2 * self.shared.open().size >= told.len() {
+            drop(turn);
+        }
+        self.group.tell(told);
+    }
+
+    /// As [`lead`](Self::lead), for a caller who has the turn.
+    fn write(mut self) {
+        if let Some(told) = self.written() {
+            self.group.tell(told);
+        }
+    }
+
+    /// What everybody in the group is told, once it is written; `None` where a thread panicked at the
+    /// node.
+    fn written(&mut self) -> Option<Vec<Told>> {
+        let mut ahead = self.shared.node.lock().ok()?;
+        let open = self.shared.close(&self.group)?;
+        self.size = Some(open.size);
+        let closed = ahead.close(open.requests, self.shared.turns);
+        let (mut ahead, outcome) = match closed.prepared {
+            Ok(prepared) => self.append(ahead, prepared)?,
+            Err(error) => (ahead, Err(error)),
+        };
+        if self.shared.turns.is_some() {
+            ahead.node.release();
+        }
+        drop(ahead);
+        Some(tell_each(closed.told, closed.requests, outcome))
+    }
+
+    /// Appends what was prepared, and leaves the node to others meanwhile.
+    fn append<'s>(
+        &'s self,
+        mut ahead: MutexGuard<'s, Ahead<L>>,
+        prepared: Prepared,
+    ) -> Option<(MutexGuard<'s, Ahead<L>>, Outcome)> {
+        let outcome = match prepared.batch.clone() {
+            None => Ok(()),
+            Some(batch) => match ahead.node.ledger.begin(&{ *batch.previous() }, batch) {
+                Err(error) => Err(error),
+                Ok(writing) => {
+                    ahead.is_writing = true;
+                    drop(ahead);
+                    let written = writing.run();
+                    ahead = self.shared.node.lock().ok()?;
+                    ahead.is_writing = false;
+                    ahead.node.ledger.end(written)
+                }
+            },
+        };
+        let outcome = match outcome {
+            Ok(()) => Ok(ahead.node.confirm(prepared)),
+            Err(error) => {
+                ahead.fall_back();
+                Err(error.into())
+            }
+        };
+        Some((ahead, outcome))
+    }
+}
+
+fn tell_each(mut told: Vec<Told>, requests: Vec<Request>, outcome: Outcome) -> Vec<Told> {
+    match outcome {
+        Ok(answers) => {
+            let left = requests.into_iter().skip(answers.len());
+            let answers = (answers.into_iter()).map(|it| it.map_err(SubmitError::from));
+            told.extend(answers.map(Told::Answer));
+            told.extend(left.map(Box::new).map(Told::NotLookedAt));
+        }
+        Err(error) => {
+            let failed = SubmitError::Failed(Arc::new(error));
+            let for_all = iter::repeat_n(failed, requests.len());
+            told.extend(for_all.map(Err).map(Told::Answer));
+        }
+    }
+    told
 }
 
 impl<L> Drop for Leader<'_, L> {
+    /// Nobody waits for ever: who was told nothing yet is told that.
     fn drop(&mut self) {
-        let mut answers = std::mem::take(&mut self.answers);
-        if answers.is_empty() {
-            let abandoned = || Err(SubmitError::Abandoned);
-            answers.resize_with(self.callers.len(), abandoned);
+        if self.group.is_told() {
+            return;
         }
-        let waiting_on = self
-            .callers
-            .split_off(answers.len().min(self.callers.len()));
-        let requests = self.requests.drain(self.callers.len()..);
-        let left = requests.zip(waiting_on);
-        let left = left.map(|(request, caller)| Ticket { request, caller });
-        // Who gets an answer may come back at once, and a sync costs as much for one as for many: where
-        // few wait, the next write waits for the answers to go out.
-        let is_worth_a_write = 2 * self.shared.put_back(left) >= answers.len();
-        if is_worth_a_write {
-            self.shared.hand_on_the_lead();
-        }
-        for (caller, answer) in self.callers.drain(..).zip(answers) {
-            caller.tell(Told::Answer(answer));
-        }
-        if !is_worth_a_write {
-            self.shared.hand_on_the_lead();
+        let size = self.size.take();
+        if let Some(size) = size.or_else(|| Some(self.shared.close(&self.group)?.size)) {
+            let abandoned = || Told::Answer(Err(SubmitError::Abandoned));
+            self.group
+                .tell(iter::repeat_with(abandoned).take(size).collect());
         }
     }
 }
+
+/// Somebody who wants to look.
+struct Looker<'a>(&'a AtomicUsize);
+
+impl<'a> Looker<'a> {
+    fn new(lookers: &'a AtomicUsize) -> Self {
+        lookers.fetch_add(1, Ordering::SeqCst);
+        Self(lookers)
+    }
+}
+
+impl Drop for Looker<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+#[path = "shared_tests.rs"]
+mod tests;

@@ -1,6 +1,9 @@
 //! Many predictions in one durable write: the same lines as one command after the other.
 
 use std::io::{self, Read};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 
 use althing::chain::line::{EncodedBatch, Head};
 use althing::governance::command::Command;
@@ -8,10 +11,14 @@ use althing::governance::digest::Digest;
 use althing::governance::event::RecoveryRecorded;
 use althing::governance::policy::{Policy, PredictionPolicy};
 use althing::governance::prediction::{Figures, OutputSummary, Prediction, PredictionVerdict};
-use althing::ledger::{AppendError, Ledger, MemoryLedger, Recovery};
+use althing::ledger::{
+    AppendError, FileLedger, Ledger, MemoryLedger, Recovery, Wait, Writing, Written,
+};
 use althing::node::{Node, NodeError, PreparedPrediction, RecordedPredictions, Request, When};
 use althing::replay::replay;
-use althing::testing::{Assembly, Book, StandInVerifier, actions, prediction, strategies};
+use althing::testing::{
+    Assembly, Book, Signatures, StandInVerifier, actions, prediction, strategies,
+};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -100,6 +107,34 @@ proptest! {
         prop_assert_eq!(bulk.replay().state.hash(), bulk.state().hash());
         let head = bulk.node().head().seq;
         prop_assert_eq!(done.recorded.last().map(|(seq, _)| *seq), Some(head));
+    }
+
+    /// However they are cut into writes, each decided while the one before is written.
+    #[test]
+    fn what_is_recorded_ahead_is_what_is_recorded_write_by_write(
+        writes in vec(vec(predictions(), 1..4), 1..5),
+    ) {
+        let mut one_by_one = assembly(PredictionPolicy::Record);
+        let mut expected = Vec::new();
+        for made in &writes {
+            expected.extend(record(&mut one_by_one, made.clone()).recorded);
+        }
+
+        let mut ahead = assembly(PredictionPolicy::Record);
+        let at = When::At(ahead.now());
+        let mut recording = ahead.node_mut().record_ahead();
+        let mut recorded = Vec::new();
+        for made in writes {
+            let done = recording.record(&mut prepared(made), at).unwrap();
+            prop_assert!(done.refused.is_none());
+            recorded.extend(done.recorded);
+        }
+        recorded.extend(recording.finish().unwrap());
+        prop_assert_eq!(recorded, expected);
+        prop_assert!(ahead.bytes() == one_by_one.bytes());
+        prop_assert_eq!(ahead.state().hash(), one_by_one.state().hash());
+        prop_assert_eq!(ahead.replay().state.hash(), ahead.state().hash());
+        prop_assert_eq!(ahead.replay().merkle.root(), ahead.node().merkle().root());
     }
 }
 
@@ -213,6 +248,136 @@ fn where_the_store_does_not_acknowledge_nothing_is_recorded() {
     let outcome = node.record_predictions(&mut predictions, at);
     assert!(matches!(outcome, Err(NodeError::Append(_))), "{outcome:?}");
     assert_eq!((node.state().hash(), node.merkle().root()), (hash, root));
+}
+
+/// A durable store whose writes end when they are told to, or fail.
+struct Slow {
+    inner: FileLedger,
+    /// For each write, whether it ends well.
+    ends: Arc<Mutex<Receiver<bool>>>,
+}
+
+impl Ledger for Slow {
+    fn head(&self) -> &Head {
+        self.inner.head()
+    }
+    fn append(&mut self, expected: &Head, batch: &EncodedBatch) -> Result<(), AppendError> {
+        self.inner.append(expected, batch)
+    }
+    fn begin(&mut self, expected: &Head, batch: Arc<EncodedBatch>) -> Result<Writing, AppendError> {
+        let writing = self.inner.begin(expected, batch)?;
+        let ends = Arc::clone(&self.ends);
+        Ok(Writing::new(move || {
+            let written = writing.run();
+            if ends.lock().unwrap().recv().unwrap() {
+                return written;
+            }
+            let error = io::Error::other("the sync failed");
+            Written::of(Err(AppendError::DurabilityUnknown(error)))
+        }))
+    }
+    fn end(&mut self, written: Written) -> Result<(), AppendError> {
+        self.inner.end(written)
+    }
+    fn reader(&self) -> io::Result<Box<dyn Read + '_>> {
+        self.inner.reader()
+    }
+    fn is_poisoned(&self) -> bool {
+        self.inner.is_poisoned()
+    }
+    fn recover(&mut self) -> io::Result<()> {
+        self.inner.recover()
+    }
+}
+
+fn on_a_slow_store(dir: &Path) -> (Node<Slow>, Sender<bool>) {
+    let (sender, receiver) = channel();
+    let empty = FileLedger::create(dir).unwrap();
+    drop(Assembly::found(
+        empty,
+        Policy::uniform(),
+        &[1],
+        Signatures::StandIn,
+    ));
+    let slow = Slow {
+        inner: FileLedger::open(dir, Wait::No).unwrap(),
+        ends: Arc::new(Mutex::new(receiver)),
+    };
+    let node = Node::open_with(slow, Box::new(StandInVerifier)).unwrap();
+    (node, sender)
+}
+
+fn hashes<L: Ledger>(node: &Node<L>) -> (Head, Digest) {
+    (*node.head(), node.merkle().root())
+}
+
+fn one() -> impl Iterator<Item = PreparedPrediction> {
+    prepared(vec![prediction("triage")])
+}
+
+#[test]
+fn where_a_write_fails_what_was_decided_on_it_is_gone_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut node, ends) = on_a_slow_store(dir.path());
+    let at = When::At(node.state().clock());
+    let before = hashes(&node);
+
+    let mut recording = node.record_ahead();
+    assert!(
+        recording
+            .record(&mut one(), at)
+            .unwrap()
+            .recorded
+            .is_empty()
+    );
+    ends.send(false).unwrap();
+    let error = recording.record(&mut one(), at).unwrap_err();
+    assert_eq!(error.code(), "ledger.durability-unknown");
+    assert!(recording.finish().unwrap().is_empty());
+    assert_eq!(hashes(&node), before);
+    assert_eq!(node.state().entries(), before.0.seq);
+
+    // What is durable is told, whatever comes behind it.
+    node.recover().unwrap();
+    let mut recording = node.record_ahead();
+    recording.record(&mut one(), at).unwrap();
+    ends.send(true).unwrap();
+    let done = recording.record(&mut one(), at).unwrap();
+    assert_eq!(done.recorded.len(), 1);
+    ends.send(false).unwrap();
+    recording.record(&mut one(), at).unwrap_err();
+    assert!(recording.finish().unwrap().is_empty());
+    assert_eq!(node.head().seq, before.0.seq + 1);
+    // Until then the bytes of the write that failed are in the file, whole or not.
+    node.recover().unwrap();
+    drop(node);
+
+    let node = Node::open_with(
+        FileLedger::open(dir.path(), Wait::No).unwrap(),
+        Box::new(StandInVerifier),
+    );
+    let node = node.unwrap();
+    assert_eq!(node.head().seq, before.0.seq + 1);
+    assert!(node.ledger().unrecorded_recoveries().unwrap().is_empty());
+}
+
+#[test]
+fn a_recording_that_is_given_up_leaves_what_is_durable() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut node, ends) = on_a_slow_store(dir.path());
+    let at = When::At(node.state().clock());
+    for ends_well in [true, false] {
+        let before = node.head().seq;
+        let mut recording = node.record_ahead();
+        recording.record(&mut one(), at).unwrap();
+        ends.send(ends_well).unwrap();
+        drop(recording);
+        assert_eq!(node.head().seq, before + u64::from(ends_well));
+        assert_eq!(node.state().entries(), node.head().seq);
+        node.recover().unwrap();
+        let replayed = replay(node.ledger().reader().unwrap(), &StandInVerifier).unwrap();
+        assert_eq!(replayed.merkle.root(), node.merkle().root());
+    }
 }
 
 #[test]

@@ -161,91 +161,194 @@ impl EncodedBatch {
     }
 }
 
+/// An entry of which it is known that its line decodes again, wherever it stands.
+#[derive(Debug)]
+pub(crate) struct CheckedEntry {
+    timestamp: Timestamp,
+    operation: &'static str,
+    data: String,
+}
+
+impl CheckedEntry {
+    /// `operation` is one of ours, and `data` a JSON object that was found canonical.
+    pub(crate) fn of_canonical(
+        timestamp: Timestamp,
+        operation: &'static str,
+        data: String,
+    ) -> Self {
+        debug_assert_eq!(
+            Part::new(timestamp, operation, &data).check(0),
+            Ok(()),
+            "{data}"
+        );
+        Self {
+            timestamp,
+            operation,
+            data,
+        }
+    }
+
+    /// The JSON object.
+    pub(crate) fn data(&self) -> &str {
+        &self.data
+    }
+}
+
+/// What makes a line of an entry.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    timestamp: Timestamp,
+    operation: &'a str,
+    data: &'a str,
+}
+
 /// Encodes `entries` as the batch that follows `head`.
 ///
 /// # Errors
 /// [`EncodeError`] where a line would not decode again: nothing is ever written that a reader
 /// would refuse.
 pub fn encode_batch(head: &Head, entries: &[NewEntry]) -> Result<EncodedBatch, EncodeError> {
-    let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+    let parts = (entries.iter()).map(|it| Part::new(it.timestamp, &it.operation, it.data.get()));
+    for (entry, part) in parts.clone().enumerate() {
+        part.check(entry)?;
+    }
+    encode(head, parts)
+}
+
+/// As [`encode_batch`], of entries that were checked before it was known what they follow.
+///
+/// # Errors
+/// As [`encode_batch`].
+pub(crate) fn encode_checked(
+    head: &Head,
+    entries: &[CheckedEntry],
+) -> Result<EncodedBatch, EncodeError> {
+    encode(
+        head,
+        (entries.iter()).map(|it| Part::new(it.timestamp, it.operation, &it.data)),
+    )
+}
+
+fn encode<'a>(
+    head: &Head,
+    parts: impl ExactSizeIterator<Item = Part<'a>> + Clone,
+) -> Result<EncodedBatch, EncodeError> {
+    let Some(first) = parts.clone().next() else {
         return Err(EncodeError::Empty);
     };
-    let mut batch = EncodedBatch {
-        bytes: Vec::with_capacity(estimated_bytes(entries)),
-        entries: Vec::with_capacity(entries.len()),
-        previous: *head,
-        head: *head,
-        first_timestamp: first.timestamp,
-        last_timestamp: last.timestamp,
-    };
-    let mut earliest = first.timestamp;
-    for (entry, new) in entries.iter().enumerate() {
-        check_entry(entry, new, earliest)?;
-        push_line(&mut batch, entry, new, entries.len())?;
-        earliest = new.timestamp;
+    let mut encoder = Encoder::new(head, first, parts.clone());
+    for (entry, part) in parts.enumerate() {
+        encoder.push(entry, &part)?;
     }
-    Ok(batch)
+    Ok(encoder.batch)
 }
 
-fn estimated_bytes(entries: &[NewEntry]) -> usize {
-    const ENVELOPE: usize = 384;
-    entries
-        .iter()
-        .map(|entry| entry.data.get().len() + ENVELOPE)
-        .sum()
+impl<'a> Part<'a> {
+    const fn new(timestamp: Timestamp, operation: &'a str, data: &'a str) -> Self {
+        Self {
+            timestamp,
+            operation,
+            data,
+        }
+    }
+
+    /// Whether a line of it decodes again, but for its length and what it follows.
+    fn check(&self, entry: usize) -> Result<(), EncodeError> {
+        let operation = self.operation.as_bytes();
+        if !(1..=MAX_OPERATION_BYTES).contains(&operation.len())
+            || !operation.iter().copied().all(is_operation_byte)
+        {
+            return Err(EncodeError::Operation { entry });
+        }
+        canonical::check(self.data, numbers_of(self.operation))
+            .map_err(|problem| EncodeError::Data { entry, problem })?;
+        if !self.data.starts_with('{') {
+            return Err(EncodeError::NotAnObject { entry });
+        }
+        Ok(())
+    }
 }
 
-fn check_entry(entry: usize, new: &NewEntry, earliest: Timestamp) -> Result<(), EncodeError> {
-    let operation = new.operation.as_bytes();
-    if !(1..=MAX_OPERATION_BYTES).contains(&operation.len())
-        || !operation.iter().copied().all(is_operation_byte)
-    {
-        return Err(EncodeError::Operation { entry });
-    }
-    let data = new.data.get();
-    canonical::check(data, numbers_of(&new.operation))
-        .map_err(|problem| EncodeError::Data { entry, problem })?;
-    if !data.starts_with('{') {
-        return Err(EncodeError::NotAnObject { entry });
-    }
-    if new.timestamp < earliest {
-        return Err(EncodeError::Time { entry });
-    }
-    Ok(())
+/// Writes line after line. What neighbours share is formatted once.
+struct Encoder {
+    batch: EncodedBatch,
+    count: String,
+    /// The last line's time, as it is written.
+    time: String,
+    /// The last line's hash, as it is written.
+    hash: [u8; 64],
 }
 
-fn push_line(
-    batch: &mut EncodedBatch,
-    entry: usize,
-    new: &NewEntry,
-    count: usize,
-) -> Result<(), EncodeError> {
-    let seq = next_seq(&batch.head)?;
-    let start = batch.bytes.len();
-    // Writing to a vector can't fail.
-    let _ = write!(
-        batch.bytes,
-        "{{\"v\":{VERSION},\"seq\":{seq},\"batch\":[{},{count}],\"timestamp\":\"{}\",\
-         \"operation\":\"{}\",\"data\":{},\"prev_hash\":\"{}\"",
-        entry + 1,
-        new.timestamp,
-        new.operation,
-        new.data.get(),
-        batch.head.hash,
-    );
-    let hash = Digest::of(batch.bytes.get(start..).unwrap_or_default());
-    batch.bytes.extend_from_slice(ENTRY_HASH_KEY.as_bytes());
-    batch.bytes.extend_from_slice(&hash.hex());
-    batch.bytes.extend_from_slice(b"\"}");
-    let range = start..batch.bytes.len();
-    if range.len() > MAX_LINE_BYTES {
-        let bytes = range.len();
-        return Err(EncodeError::TooLong { entry, bytes });
+impl Encoder {
+    fn new<'a>(
+        head: &Head,
+        first: Part<'a>,
+        parts: impl ExactSizeIterator<Item = Part<'a>>,
+    ) -> Self {
+        const ENVELOPE: usize = 384;
+        let count = parts.len();
+        let bytes = parts.map(|part| part.data.len() + ENVELOPE).sum();
+        Self {
+            batch: EncodedBatch {
+                bytes: Vec::with_capacity(bytes),
+                entries: Vec::with_capacity(count),
+                previous: *head,
+                head: *head,
+                first_timestamp: first.timestamp,
+                last_timestamp: first.timestamp,
+            },
+            count: count.to_string(),
+            time: first.timestamp.to_string(),
+            hash: head.hash.hex(),
+        }
     }
-    batch.bytes.push(b'\n');
-    batch.head = Head { seq, hash };
-    batch.entries.push(EncodedEntry { seq, hash, range });
-    Ok(())
+
+    fn push(&mut self, entry: usize, part: &Part<'_>) -> Result<(), EncodeError> {
+        let batch = &mut self.batch;
+        if part.timestamp < batch.last_timestamp {
+            return Err(EncodeError::Time { entry });
+        }
+        if part.timestamp > batch.last_timestamp {
+            batch.last_timestamp = part.timestamp;
+            self.time = part.timestamp.to_string();
+        }
+        let seq = next_seq(&batch.head)?;
+        let start = batch.bytes.len();
+        // Writing to a vector can't fail.
+        let _ = write!(
+            batch.bytes,
+            "{{\"v\":{VERSION},\"seq\":{seq},\"batch\":[{},",
+            entry + 1
+        );
+        for text in [
+            &self.count,
+            "],\"timestamp\":\"",
+            &self.time,
+            "\",\"operation\":\"",
+            part.operation,
+            "\",\"data\":",
+            part.data,
+            ",\"prev_hash\":\"",
+        ] {
+            batch.bytes.extend_from_slice(text.as_bytes());
+        }
+        batch.bytes.extend_from_slice(&self.hash);
+        batch.bytes.push(b'"');
+        let hash = Digest::of(batch.bytes.get(start..).unwrap_or_default());
+        self.hash = hash.hex();
+        batch.bytes.extend_from_slice(ENTRY_HASH_KEY.as_bytes());
+        batch.bytes.extend_from_slice(&self.hash);
+        batch.bytes.extend_from_slice(b"\"}");
+        let range = start..batch.bytes.len();
+        if range.len() > MAX_LINE_BYTES {
+            let bytes = range.len();
+            return Err(EncodeError::TooLong { entry, bytes });
+        }
+        batch.bytes.push(b'\n');
+        batch.head = Head { seq, hash };
+        batch.entries.push(EncodedEntry { seq, hash, range });
+        Ok(())
+    }
 }
 
 fn next_seq(head: &Head) -> Result<u64, EncodeError> {

@@ -15,9 +15,11 @@ use super::command::Command;
 use super::consequence::next_consequence;
 use super::digest::Digest;
 use super::event::Event;
+use super::id::Subject;
 use super::key::SignatureVerifier;
-use super::prediction::{Prediction, PredictionVerdict};
+use super::prediction::PredictionVerdict;
 use super::rejection::Rejection;
+use super::scope::CheckContext;
 use super::state::State;
 use super::time::Timestamp;
 
@@ -68,20 +70,18 @@ pub fn decide_in_place(
     Ok(cause.map_or_else(Vec::new, |cause| follow_up(state, cause, context.at)))
 }
 
-/// As [`decide_in_place`] for a prediction, and returns what the rules add to it. No event is made, and
-/// nothing ever follows from one.
-///
-/// Nothing is looked at but model and context: that a prediction can be written is its caller's to know.
+/// As [`decide_in_place`] for a prediction of `model` in `context`, and returns what the rules add to it.
+/// No event is made, and nothing ever follows from one. That it can be written is its caller's to know.
 ///
 /// # Errors
 /// As [`decide`]; the state is untouched then.
 pub(crate) fn record_in_place(
     state: &mut State,
-    prediction: &Prediction,
+    model: &Subject,
+    context: &CheckContext,
     at: Timestamp,
 ) -> Result<PredictionVerdict, Rejection> {
     require_no_earlier_than_the_head(state, at)?;
-    let Prediction { model, context, .. } = prediction;
     let verdict = predict::verdict(state, model, context, at)?;
     state.apply_prediction(state.entries + 1, at, model, &verdict);
     Ok(verdict)

@@ -2,6 +2,8 @@
 //!
 //! Specification, "Authorization".
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 
 use crate::governance::id::{ProposalId, Subject};
@@ -9,8 +11,32 @@ use crate::governance::proposal::FreezeTarget;
 use crate::governance::time::Timestamp;
 
 /// All freezes that ever were, in the order in which they were imposed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Freezes(IndexMap<ProposalId, Freeze>);
+///
+/// A question about one subject and time is answered by the freezes that can cover them, not by all
+/// that ever were.
+#[derive(Debug, Clone, Default)]
+pub struct Freezes {
+    all: IndexMap<ProposalId, Freeze>,
+    of_everything: Vec<Reach>,
+    of_subjects: BTreeMap<Subject, Vec<Reach>>,
+}
+
+/// Where a freeze stands, and how far it and those before it with the same target reach.
+#[derive(Debug, Clone, Copy)]
+struct Reach {
+    index: usize,
+    /// None of them is on from here.
+    until: Timestamp,
+}
+
+/// The rest follows from the freezes.
+impl PartialEq for Freezes {
+    fn eq(&self, other: &Self) -> bool {
+        self.all == other.all
+    }
+}
+
+impl Eq for Freezes {}
 
 /// One freeze. It holds from its start to its end, the end excluded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +85,7 @@ impl Freeze {
 impl Freezes {
     /// All freezes in the order in which they were imposed.
     pub fn iter(&self) -> impl Iterator<Item = (ProposalId, &Freeze)> {
-        self.0.iter().map(|(id, freeze)| (*id, freeze))
+        self.all.iter().map(|(id, freeze)| (*id, freeze))
     }
 
     /// The freezes that hold at `at`.
@@ -70,7 +96,16 @@ impl Freezes {
     /// Whether `subject` is frozen at `at`.
     #[must_use]
     pub fn is_frozen(&self, subject: &Subject, at: Timestamp) -> bool {
-        self.on(at).any(|(_, freeze)| freeze.target.covers(subject))
+        let of_subject = self.of_subjects.get(subject).map_or(&[][..], Vec::as_slice);
+        let is_on = |reach: &Reach| {
+            let freeze = self.all.get_index(reach.index);
+            freeze.is_some_and(|(_, freeze)| freeze.is_on(at) && freeze.target.covers(subject))
+        };
+        let is_any_on = |reaches: &[Reach]| {
+            let mut late = reaches.iter().rev().take_while(|reach| at < reach.until);
+            late.any(is_on)
+        };
+        is_any_on(&self.of_everything) || is_any_on(of_subject)
     }
 
     /// Whether a new freeze of `target` needs more than two thirds of all weight at `at`, because
@@ -106,11 +141,18 @@ impl Freezes {
     }
 
     pub(in crate::governance) fn impose(&mut self, id: ProposalId, freeze: Freeze) {
-        self.0.insert(id, freeze);
+        let reaches = match &freeze.target {
+            FreezeTarget::Everything => &mut self.of_everything,
+            FreezeTarget::Subject(subject) => self.of_subjects.entry(subject.clone()).or_default(),
+        };
+        let before = reaches.last().map_or(freeze.until, |reach| reach.until);
+        let until = freeze.until.max(before);
+        let (index, _) = self.all.insert_full(id, freeze);
+        reaches.push(Reach { index, until });
     }
 
     pub(in crate::governance) fn lift(&mut self, id: ProposalId, at: Timestamp) {
-        if let Some(freeze) = self.0.get_mut(&id) {
+        if let Some(freeze) = self.all.get_mut(&id) {
             freeze.lifted_at.get_or_insert(at);
         }
     }
@@ -118,6 +160,11 @@ impl Freezes {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::option::of;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::*;
 
     fn at(second: u64) -> Timestamp {
@@ -164,6 +211,29 @@ mod tests {
                 other_frozen,
                 "{second}"
             );
+        }
+    }
+
+    proptest! {
+        #![proptest_config(crate::test_support::config(256))]
+
+        /// Whatever order they come in, and whichever are lifted.
+        #[test]
+        fn the_answer_is_that_of_all_freezes(
+            periods in vec((select(vec!["*", "did:a:b", "did:a:c"]), 0..40_u64, 0..12_u64,
+                            of(0..50_u64)), 0..8),
+            second in 0..60_u64,
+        ) {
+            let periods: Vec<_> = (periods.into_iter())
+                .map(|(target, from, lasts, lifted)| (target, from, from + lasts, lifted))
+                .collect();
+            let freezes = freezes(&periods);
+            for subject in ["did:a:b", "did:a:c", "did:a:d"] {
+                let subject: Subject = subject.parse().unwrap();
+                let covers = |(_, freeze): (ProposalId, &Freeze)| freeze.target.covers(&subject);
+                let walked = freezes.on(at(second)).any(covers);
+                prop_assert_eq!(freezes.is_frozen(&subject, at(second)), walked);
+            }
         }
     }
 

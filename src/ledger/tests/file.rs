@@ -1,6 +1,7 @@
 //! The file ledger beside other programs and other files.
 
 use std::io::Write as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -312,4 +313,51 @@ fn a_segment_is_replaced_unless_its_writer_left_in_order() {
     assert_eq!(fs::read(&lock).unwrap(), b"");
     assert!(matches!(open(), Err(OpenError::Refused { .. })));
     assert_eq!(inode(), third);
+}
+
+#[test]
+fn a_batch_that_was_begun_is_acknowledged_at_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = FileLedger::create(dir.path()).unwrap();
+    fill(&mut ledger, &[1]);
+    let head = *ledger.head();
+    let second = Arc::new(batch(&head, 2));
+    let writing = ledger.begin(&head, Arc::clone(&second)).unwrap();
+    // Meanwhile nothing else is taken, and what is acknowledged can be read.
+    let refused = ledger.append(&head, &batch(&head, 1)).unwrap_err();
+    assert_eq!(refused.code(), "ledger.poisoned");
+    let written = std::thread::spawn(|| writing.run()).join().unwrap();
+    assert_eq!(*ledger.head(), head);
+    assert_eq!(contents(&ledger), batches(&[1]).concat());
+    ledger.end(written).unwrap();
+    assert_eq!(ledger.head(), second.head());
+    fill(&mut ledger, &[3]);
+    assert_eq!(contents(&ledger), batches(&[1, 2, 3]).concat());
+}
+
+#[test]
+fn a_batch_that_never_ends_is_not_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = FileLedger::create(dir.path()).unwrap();
+    fill(&mut ledger, &[1]);
+    let head = *ledger.head();
+    let begin = |ledger: &mut FileLedger, size| {
+        let batch = Arc::new(batch(&head, size));
+        ledger.begin(&head, batch).unwrap()
+    };
+    let stale = begin(&mut ledger, 2).run();
+    ledger.recover().unwrap();
+    assert_eq!(contents(&ledger), batches(&[1]).concat());
+    // What ends after the ledger was recovered is not what was begun last.
+    let late = begin(&mut ledger, 1);
+    assert_eq!(ledger.end(stale).unwrap_err().code(), "ledger.poisoned");
+    // Nobody writes any more once the ledger was recovered, or is gone.
+    ledger.recover().unwrap();
+    assert!(late.run().outcome().is_err());
+    let late = begin(&mut ledger, 1);
+    drop(ledger);
+    assert!(late.run().outcome().is_err());
+    let ledger = FileLedger::open(dir.path(), Wait::No).unwrap();
+    assert_eq!(contents(&ledger), batches(&[1]).concat());
+    assert!(ledger.unrecorded_recoveries().unwrap().is_empty());
 }

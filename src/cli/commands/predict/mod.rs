@@ -5,7 +5,8 @@ mod input;
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -19,7 +20,7 @@ use crate::cli::session::Session;
 use crate::cli::style::{bad, fields, plural};
 use crate::governance::prediction::PredictionVerdict;
 use crate::ledger::FileLedger;
-use crate::node::{Node, NodeError, PreparedPrediction, When};
+use crate::node::{Node, NodeError, PreparedPrediction, Recording};
 
 /// Record predictions.
 #[derive(Debug, Subcommand)]
@@ -115,6 +116,12 @@ impl PredictReport {
 /// How many chunks of the input share one durable write at most.
 const CHUNKS: usize = 16;
 
+/// How many writes follow each other, each decided while the last is written, before others get a turn.
+const WRITES: usize = 16;
+
+/// How long these wait for more of the input.
+const PATIENCE: Duration = Duration::from_millis(10);
+
 /// How many bytes of the input are read at once.
 const BUFFER_BYTES: usize = 1 << 18;
 
@@ -186,16 +193,75 @@ impl Recorder<'_> {
     fn record_all(&mut self, chunks: &Receiver<Chunk>) -> Result<(), Failure> {
         loop {
             let first = chunks.recv().map_err(|_| reader_is_gone())?;
-            let mut ready = vec![first];
-            ready.extend(chunks.try_iter().take(CHUNKS - 1));
-            let end = ready.last_mut().and_then(|chunk| chunk.end.take());
-            self.record(ready.into_iter().flat_map(|chunk| chunk.predictions))?;
-            if let Some(end) = end {
+            if let Some(end) = self.take_turn(first, chunks)? {
                 return end;
             }
             // The input may take its time; others write meanwhile.
             self.node.release();
         }
+    }
+
+    /// Records while there is something, write after write; `Some` where that was the last.
+    fn take_turn(
+        &mut self,
+        first: Chunk,
+        chunks: &Receiver<Chunk>,
+    ) -> Result<Option<Result<(), Failure>>, Failure> {
+        if !first.predictions.is_empty() {
+            self.node.resume(self.session.wait())?;
+        }
+        let mut turn = Turn {
+            session: self.session,
+            recording: self.node.record_ahead(),
+            report: &mut self.report,
+            progress: &self.progress,
+        };
+        let taken = turn.take(first, chunks);
+        // What was written is durable, whatever came behind it.
+        let Turn {
+            recording, report, ..
+        } = turn;
+        let rest = recording.finish();
+        report.count(rest.as_deref().unwrap_or_default());
+        self.progress.set_position(report.recorded);
+        let end = taken?;
+        rest?;
+        Ok(end)
+    }
+}
+
+/// One process writes for so long.
+struct Turn<'a> {
+    session: &'a Session,
+    recording: Recording<'a, FileLedger>,
+    report: &'a mut PredictReport,
+    progress: &'a ProgressBar,
+}
+
+impl Turn<'_> {
+    /// `Some` at the end of the input.
+    fn take(
+        &mut self,
+        first: Chunk,
+        chunks: &Receiver<Chunk>,
+    ) -> Result<Option<Result<(), Failure>>, Failure> {
+        let mut next = first;
+        for _ in 0..WRITES {
+            let mut ready = vec![next];
+            ready.extend(chunks.try_iter().take(CHUNKS - 1));
+            let end = ready.last_mut().and_then(|chunk| chunk.end.take());
+            self.record(ready.into_iter().flat_map(|chunk| chunk.predictions))?;
+            if end.is_some() {
+                return Ok(end);
+            }
+            next = match chunks.recv_timeout(PATIENCE) {
+                Ok(chunk) => chunk,
+                Err(RecvTimeoutError::Timeout) => return Ok(None),
+                Err(RecvTimeoutError::Disconnected) => return Err(reader_is_gone()),
+            };
+        }
+        self.record(next.predictions.into_iter())?;
+        Ok(next.end)
     }
 
     /// Records predictions, all of them in one durable write unless they are very many.
@@ -206,13 +272,13 @@ impl Recorder<'_> {
         let mut lines = 0;
         let mut predictions = predictions.peekable();
         while predictions.peek().is_some() {
-            self.node.resume(self.session.wait())?;
-            let at = When::At(self.session.write_time(&self.node)?);
             let mut looked_at = (predictions.by_ref()).map(|(line, prediction)| {
                 lines = line;
                 prediction
             });
-            let done = self.node.record_predictions(&mut looked_at, at)?;
+            let done = self
+                .recording
+                .record(&mut looked_at, self.session.write_when())?;
             self.report.count(&done.recorded);
             self.progress.set_position(self.report.recorded);
             if let Some(error) = done.refused {
