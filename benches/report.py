@@ -11,7 +11,7 @@ REASONS = {
     "groups": "64 threads sleep and are woken for each append; a bare loop has one thread",
     "alone": "deciding, encoding and hashing, and a look at the file's length under its name",
     "bulk": "input is parsed, checked, decided, written canonically and hashed",
-    "snapshot": "the snapshot is found by the length of every segment before it",
+    "snapshot": "the length of every segment before the snapshot is asked for",
     "tenfold": "",
     "check": "",
     "round": "most of a round is signing and verification, in both",
