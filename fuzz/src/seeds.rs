@@ -257,8 +257,8 @@ fn with_predictions(ledger: &str) -> String {
             "worker"
         };
         let text = format!(
-            r#"{{"context":{{"environment":"e{}"}},"duration_ms":{number},"input_digest":"{}","model":"{model}","model_version":"1","output_summary":{{"mean":0.5}},"recorder":"{worker}"}}"#,
-            number / 4 % 2,
+            r#"{{"context":{{"environment":"{}"}},"duration_ms":{number},"input_digest":"{}","model":"{model}","model_version":"1","output_summary":{{"mean":0.5}},"recorder":"{worker}"}}"#,
+            if number % 8 < 5 { "prod" } else { "test" },
             "ab".repeat(32),
         );
         let prediction = serde_json::from_str(&text).expect("a prediction");
