@@ -6,8 +6,8 @@ import curve
 
 # Shown where a goal is missed.
 REASONS = {
-    "replay": "the lines are hashed, parsed and applied; OpenSSL only hashes",
-    "audit": "what is not verification: hashing, parsing and deciding again",
+    "replay": "the lines are hashed, parsed and applied: see what the time goes into",
+    "audit": "what is not verification, none of it large: see what the time goes into",
     "groups": "64 threads sleep and are woken for each append; a bare loop has one thread",
     "alone": "deciding, encoding and hashing, and a look at the file's length under its name",
     "bulk": "input is parsed, checked, decided, written canonically and hashed",
