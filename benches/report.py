@@ -6,12 +6,12 @@ import curve
 
 # Shown where a goal is missed.
 REASONS = {
-    "replay": "the lines are hashed, parsed and applied; OpenSSL only hashes",
-    "audit": "what is not verification: hashing, parsing and deciding again",
+    "replay": "the lines are hashed, parsed and applied: see what the time goes into",
+    "audit": "what is not verification, none of it large: see what the time goes into",
     "groups": "who waits for a sync is not in the next one, so 64 appenders take two syncs, not one; and each is woken",
     "alone": "deciding, encoding and hashing, and a look at the file's length under its name",
     "bulk": "input is parsed, checked, decided, written canonically, hashed for the chain and for the seal, and synced: on two cores",
-    "snapshot": "the snapshot is found by the length of every segment before it",
+    "snapshot": "the length of every segment before the snapshot is asked for",
     "tenfold": "",
     "check": "",
     "round": "most of a round is signing and verification, in both",

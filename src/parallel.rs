@@ -30,7 +30,7 @@ use crate::chain::line::Head;
 use crate::governance::key::SignatureVerifier;
 use crate::governance::state::State;
 use crate::ledger::UnreadLedger;
-use crate::ledger::storage::Storage;
+use crate::ledger::storage::{Disk, Storage};
 use crate::replay::{Replay, ReplayError, Replayed, Snapshot};
 
 /// How a history is replayed on several threads.
@@ -129,28 +129,38 @@ impl<'a> Parallel<'a> {
 
     /// Replays the ledger in `dir` without looking first where its tail ends; `None` where anything is
     /// wrong or the tail is torn: then only a closer look tells what.
+    ///
+    /// The hashes of whole segments in `SHA256SUMS` are not compared. They say nothing of the history
+    /// that the chain does not say, and every byte would be read and hashed a second time.
     #[must_use]
     pub fn replay_dir(&self, dir: &Path) -> Option<Replayed> {
+        self.replay_on(Disk, dir)
+    }
+
+    /// As [`replay_dir`](Self::replay_dir), and compares the hashes of whole segments.
+    #[must_use]
+    pub fn verify_dir(&self, dir: &Path) -> Option<Replayed> {
+        let replayed = self.replay_dir(dir)?;
         let ledger = UnreadLedger::list(dir)?;
-        let replayed = self.replay(ledger.reader()).ok()?;
-        let is_sound = ledger.fits(replayed.head.seq) && ledger.seals_hold_in_parallel();
-        is_sound.then_some(replayed)
+        ledger.seals_hold().then_some(replayed)
+    }
+
+    /// As [`replay_dir`](Self::replay_dir), and gives the state alone: the Merkle tree is not built.
+    #[must_use]
+    pub fn rebuild_dir(&self, dir: &Path) -> Option<(State, Head)> {
+        self.rebuild_on(Disk, dir)
     }
 
     /// As [`replay_dir`](Self::replay_dir), of a given storage.
     pub(crate) fn replay_on<S: Storage>(&self, storage: S, dir: &Path) -> Option<Replayed> {
         let ledger = UnreadLedger::list_on(storage, dir).ok()??;
         let replayed = self.replay(ledger.reader()).ok()?;
-        let is_sound = ledger.fits(replayed.head.seq) && ledger.seals_hold();
-        is_sound.then_some(replayed)
+        ledger.fits(replayed.head.seq).then_some(replayed)
     }
 
-    /// As [`replay_dir`](Self::replay_dir), and gives the state alone: the Merkle tree is not built,
-    /// and the hashes of whole segments in `SHA256SUMS` are not checked. They say nothing of the
-    /// history that the chain does not say.
-    #[must_use]
-    pub fn rebuild_dir(&self, dir: &Path) -> Option<(State, Head)> {
-        let ledger = UnreadLedger::list(dir)?;
+    /// As [`rebuild_dir`](Self::rebuild_dir), of a given storage.
+    pub(crate) fn rebuild_on<S: Storage>(&self, storage: S, dir: &Path) -> Option<(State, Head)> {
+        let ledger = UnreadLedger::list_on(storage, dir).ok()??;
         let (state, head) = self.rebuild(ledger.reader()).ok()?;
         ledger.fits(head.seq).then_some((state, head))
     }

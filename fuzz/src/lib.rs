@@ -20,6 +20,7 @@ pub mod policy;
 pub mod proof;
 pub mod receipt;
 pub mod recovery;
+pub mod replay;
 pub mod snapshot;
 pub mod statement;
 pub mod text;
@@ -46,6 +47,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("proof", proof::run),
     ("receipt", receipt::run),
     ("recovery", recovery::run),
+    ("replay", replay::run),
     ("snapshot", snapshot::run),
     ("statement", statement::run),
     ("text", text::run),

@@ -214,6 +214,14 @@ fn ledgers(ledger: &str) {
     ] {
         write("ledger", name, &ledger[..end]);
     }
+    for (name, how, ledger) in [
+        ("founding", "0", ledger[..ends[0]].to_owned()),
+        ("proposal", "5", ledger[..ends[1]].to_owned()),
+        ("grant", "7", ledger[..ends[4]].to_owned()),
+        ("predictions", "8", with_predictions(&ledger[..ends[4]])),
+    ] {
+        write("replay", name, format!("{how}{ledger}"));
+    }
     let torn = &ledger[..ends[4] - 40];
     write("recovery", "clean", &ledger[..ends[4]]);
     write("recovery", "torn-line", torn);
@@ -233,6 +241,42 @@ fn ledgers(ledger: &str) {
         "damaged",
         format!("{}garbage\n", &ledger[..ends[1]]),
     );
+}
+
+/// The ledger with predictions behind it: granted and not, in neighbours and apart, one by one and at
+/// once, some of a form that is only read in full.
+fn with_predictions(ledger: &str) -> String {
+    let kept = MemoryLedger::from_bytes(ledger.as_bytes().to_vec()).expect("whole batches");
+    let mut node = Node::open_with(kept, Box::new(Unchecked)).expect("it replays");
+    let at = node.state().clock();
+    let models = node.state().authorizations().iter().map(|(_, grant)| grant);
+    let models = models.map(|grant| grant.terms().subject.to_string());
+    let granted = models.last().expect("a grant");
+    let prediction = |number: u32| {
+        let model = if number % 5 == 3 {
+            "did:example:other"
+        } else {
+            &granted
+        };
+        let worker = if number % 7 == 6 {
+            "caf\u{e9}"
+        } else {
+            "worker"
+        };
+        let text = format!(
+            r#"{{"context":{{"environment":"{}"}},"duration_ms":{number},"input_digest":"{}","model":"{model}","model_version":"1","output_summary":{{"mean":0.5}},"recorder":"{worker}"}}"#,
+            if number % 8 < 5 { "prod" } else { "test" },
+            "ab".repeat(32),
+        );
+        let prediction = serde_json::from_str(&text).expect("a prediction");
+        Command::RecordPrediction(prediction)
+    };
+    for number in 0..8 {
+        node.submit(&prediction(number), at).expect("recorded");
+    }
+    let rest: Vec<Command> = (8..24).map(prediction).collect();
+    node.submit_all(&rest, at).expect("recorded");
+    String::from_utf8(node.ledger().bytes().to_vec()).expect("a ledger is text")
 }
 
 /// The state at a few points of the ledger.

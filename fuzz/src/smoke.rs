@@ -91,7 +91,7 @@ macro_rules! looks {
     };
 }
 
-looks! { canonical checkpoint event ledger line policy proof receipt recovery snapshot statement text }
+looks! { canonical checkpoint event ledger line policy proof receipt recovery replay snapshot statement text }
 
 #[test]
 fn every_target_is_complete() {

@@ -262,17 +262,34 @@ impl Session {
         Ok(opened.value)
     }
 
+    /// As [`read`](Self::read), and gives only the state and the head: the Merkle tree over a long
+    /// history is work.
+    fn read_state(&self) -> Result<(State, Head), Failure> {
+        let Some(snapshots) = self.snapshots() else {
+            let (state, head) = self.rebuild_with(&MlDsaVerifier)?;
+            self.say_what_was_read(&state, None);
+            return Ok((state, head));
+        };
+        let opened = snapshots.rebuild()?;
+        self.warn_of(&opened.ignored);
+        let (state, head) = opened.value;
+        self.say_what_was_read(&state, opened.from);
+        Ok((state, head))
+    }
+
     /// Replays the ledger from its first line, with a verifier of signatures.
-    pub fn replay_with(&self, verifier: &Verifier) -> Result<Replayed, Failure> {
-        let replayed = self.replay_sound(verifier);
+    fn replay_with(&self, verifier: &Verifier) -> Result<Replayed, Failure> {
+        let replayed = Parallel::new(verifier)
+            .watched_by(&self.bar())
+            .replay_dir(self.ledger_dir());
         replayed.map_or_else(|| self.replay_after_a_look(verifier), Ok)
     }
 
     /// Replays the ledger from its first line, if nothing at all is wrong with it.
-    pub fn replay_sound(&self, verifier: &Verifier) -> Option<Replayed> {
+    pub fn verify_sound(&self, verifier: &Verifier) -> Option<Replayed> {
         let bar = self.bar();
         let parallel = Parallel::new(verifier).watched_by(&bar);
-        parallel.replay_dir(self.ledger_dir())
+        parallel.verify_dir(self.ledger_dir())
     }
 
     /// As [`replay_with`](Self::replay_with), and gives only the state and the head.
@@ -336,7 +353,7 @@ impl Session {
     /// Replays the ledger up to a point.
     pub fn read_at(&self, at: Option<At>) -> Result<Moment, Failure> {
         let Some(at) = at else {
-            let Replayed { state, head, .. } = self.read()?;
+            let (state, head) = self.read_state()?;
             let at = self.now().max(state.clock());
             let head = head.hash;
             return Ok(Moment { state, head, at });

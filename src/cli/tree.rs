@@ -164,3 +164,60 @@ pub fn check_size(expected: &TreeHead, now: &TreeHead) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::chain::line::{Head, NewEntry, encode_batch};
+
+    /// Three batches; `last` stands in the last one.
+    fn batches(last: &str) -> Vec<Vec<u8>> {
+        let mut head = Head::GENESIS;
+        let contents = [&["a", "b"][..], &["c"], &["d", last, "f"]];
+        let batch = |contents: &&[&str]| {
+            let entry = |content: &&str| NewEntry {
+                timestamp: "2026-05-04T09:30:00.000000Z".parse().unwrap(),
+                operation: "vote_cast".into(),
+                data: RawValue::from_string(format!("{{\"content\":\"{content}\"}}")).unwrap(),
+            };
+            let entries: Vec<_> = contents.iter().map(entry).collect();
+            let batch = encode_batch(&head, &entries).unwrap();
+            head = *batch.head();
+            batch.bytes().to_vec()
+        };
+        contents.iter().map(batch).collect()
+    }
+
+    /// The tree over whole batches, as a snapshot behind them has it.
+    fn tree(batches: &[Vec<u8>]) -> MerkleAccumulator {
+        let mut tree = MerkleAccumulator::new();
+        entry_hashes(&batches.concat()[..], u64::MAX, |hash| tree.push(hash)).unwrap();
+        tree
+    }
+
+    /// What a user has seen is told from what stands behind a snapshot, wherever that was taken.
+    #[test]
+    fn a_last_batch_that_was_written_anew_has_another_root_behind_every_snapshot() {
+        let (seen, rewritten) = (batches("e"), batches("E"));
+        assert_eq!(seen[..2], rewritten[..2]);
+        let whole = tree(&seen).tree_root();
+        for taken in 0..=2 {
+            let behind = |batches: &[Vec<u8>], size| {
+                let rest = batches[taken..].concat();
+                root_behind(tree(&batches[..taken]), &rest[..], size).unwrap()
+            };
+            let root = |batches: &[Vec<u8>]| behind(batches, whole.size).unwrap();
+            assert_eq!(root(&seen), whole, "{taken}");
+            assert_eq!(root(&rewritten).size, whole.size, "{taken}");
+            assert_ne!(root(&rewritten), whole, "{taken}");
+            // Something that was seen before, in the middle of a batch; and more than there is.
+            assert_eq!(behind(&rewritten, 4), behind(&seen, 4), "{taken}");
+            assert_ne!(behind(&rewritten, 5), behind(&seen, 5), "{taken}");
+            assert_eq!(behind(&seen, 7), None, "{taken}");
+        }
+        let taken = tree(&seen[..2]);
+        assert_eq!(root_behind(taken, &seen[2][..], 2).unwrap(), None);
+    }
+}

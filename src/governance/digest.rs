@@ -41,14 +41,21 @@ impl Digest {
     /// included.
     pub fn from_hex(text: &[u8]) -> Result<Self, ParseDigestError> {
         let text: &[u8; 64] = text.try_into().map_err(|_| ParseDigestError)?;
-        // Two of these for every line of a replay. Without a way out early, the compiler reads many
-        // digits at a time.
-        let is_hex = (text.iter()).fold(true, |is_hex, digit| is_hex & nibble(*digit).1);
         let mut bytes = [0; 32];
         for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
             *byte = nibble(pair[0]).0 << 4 | nibble(pair[1]).0;
         }
-        is_hex.then_some(Self(bytes)).ok_or(ParseDigestError)
+        (Self::is_hex(text))
+            .then_some(Self(bytes))
+            .ok_or(ParseDigestError)
+    }
+
+    /// Whether these are lowercase hexadecimal digits.
+    ///
+    /// Asked three times for every line of a replay. Without a way out early, the compiler looks at
+    /// many digits at a time.
+    pub(crate) fn is_hex(text: &[u8; 64]) -> bool {
+        (text.iter()).fold(true, |is_hex, digit| is_hex & nibble(*digit).1)
     }
 
     /// The 64 lowercase hexadecimal digits, without an allocation.

@@ -8,9 +8,12 @@
 
 use super::MAX_INTEGER;
 use super::canonical::is_number;
+use super::digest::Digest;
 use super::id::Subject;
 use super::label::Label;
-use super::prediction::{OutputSummary, PredictionVerdict};
+use super::prediction::OutputSummary;
+#[cfg(doc)]
+use super::prediction::PredictionVerdict;
 use super::scope::{Scope, ScopeKey};
 
 /// What the rules ask of a prediction.
@@ -20,8 +23,8 @@ pub(crate) struct PredictionSketch<'a> {
     pub(crate) model: &'a str,
     /// The context as a JSON object that `CheckContext` takes; empty where there is none.
     pub(crate) context: &'a str,
-    /// What the line says of the grant.
-    pub(crate) verdict: PredictionVerdict,
+    /// What the line says of the grant, not yet known to be a [`PredictionVerdict`].
+    pub(crate) verdict: &'a str,
 }
 
 impl<'a> PredictionSketch<'a> {
@@ -52,7 +55,7 @@ impl<'a> PredictionSketch<'a> {
             bytes.label()?;
         }
         bytes.literal(b"},\"verdict\":\"")?;
-        let verdict = bytes.text(Label::MAX_BYTES)?.parse().ok()?;
+        let verdict = bytes.text(Label::MAX_BYTES)?;
         bytes.literal(b"}")?;
         bytes.rest().is_empty().then_some(Self {
             model,
@@ -66,7 +69,6 @@ impl<'a> PredictionSketch<'a> {
 const IN_TEXT: u8 = 1;
 const IN_KEY: u8 = 2;
 const IN_NUMBER: u8 = 4;
-const IN_HEX: u8 = 8;
 
 /// Text is printable ASCII that stands for itself between quotes.
 const fn class(byte: u8) -> u8 {
@@ -79,9 +81,6 @@ const fn class(byte: u8) -> u8 {
     }
     if matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E') {
         class |= IN_NUMBER;
-    }
-    if matches!(byte, b'0'..=b'9' | b'a'..=b'f') {
-        class |= IN_HEX;
     }
     class
 }
@@ -145,7 +144,10 @@ impl<'a> Steps<'a> {
     }
 
     fn digest(&mut self) -> Option<()> {
-        (self.run(IN_HEX).len() == 64).then_some(())
+        let digits = self.rest().first_chunk()?;
+        Digest::is_hex(digits).then(|| {
+            self.at += digits.len();
+        })
     }
 
     fn integer(&mut self) -> Option<()> {

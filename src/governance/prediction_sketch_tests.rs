@@ -1,6 +1,7 @@
 use super::*;
 use crate::governance::canonical::{self, Numbers};
 use crate::governance::event::Event;
+use crate::governance::prediction::PredictionVerdict;
 use crate::governance::scope::CheckContext;
 use proptest::prelude::*;
 
@@ -28,7 +29,8 @@ fn in_short(data: &str) -> Option<(String, CheckContext, PredictionVerdict)> {
         "" => CheckContext::default(),
         text => serde_json::from_str(text).expect("a context"),
     };
-    Some((model.as_str().to_owned(), context, sketch.verdict))
+    let verdict = sketch.verdict.parse().ok()?;
+    Some((model.as_str().to_owned(), context, verdict))
 }
 
 #[test]

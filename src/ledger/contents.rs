@@ -67,21 +67,30 @@ impl<S: Storage> Contents<S> {
             is_rolling: false,
         };
         contents
-            .complete_seals(storage, layout, found.hashes)
+            .complete_seals(storage, layout, &found.hashes)
             .map_err(OpenError::io(path))?;
         Ok(contents)
     }
 
-    /// Completes what a crash while sealing left.
+    /// Completes what a crash while sealing left. A segment is read for its seal only if it has none
+    /// and is not among the `known` hashes.
     fn complete_seals(
         &mut self,
         storage: &S,
         layout: &Layout,
-        hashes: Vec<(u64, Digest)>,
+        known: &[(u64, Digest)],
     ) -> io::Result<()> {
         let mut is_missing = false;
-        for (first_seq, hash) in hashes {
-            is_missing |= self.seals.add(first_seq, hash);
+        for segment in &self.sealed {
+            if self.seals.of(segment.first_seq).is_some() {
+                continue;
+            }
+            let known = known.iter().find(|hash| hash.0 == segment.first_seq);
+            let hash = match known {
+                Some((_, hash)) => *hash,
+                None => digest(&hash_of(storage, &segment.path, segment.bytes)?),
+            };
+            is_missing |= self.seals.add(segment.first_seq, hash);
         }
         if is_missing {
             self.seals.write(storage, layout)?;

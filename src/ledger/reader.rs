@@ -238,12 +238,6 @@ impl<S: Storage> UnreadLedger<S> {
         all_start && self.seals.first_seqs().all(is_there)
     }
 
-    /// Whether every seal is the hash of its segment. The sealed segments are read for this.
-    #[must_use]
-    pub fn seals_hold(&self) -> bool {
-        self.segments.iter().all(|segment| self.seal_holds(segment))
-    }
-
     fn seal_holds(&self, segment: &Segment) -> bool {
         self.seals.of(segment.first_seq).is_none_or(|seal| {
             let hash = hash_of(&self.storage, &segment.path, segment.bytes);
@@ -263,9 +257,10 @@ impl<S: Storage> UnreadLedger<S> {
 }
 
 impl UnreadLedger {
-    /// As [`seals_hold`](Self::seals_hold), on as many threads as the machine runs at once.
+    /// Whether every seal is the hash of its segment. The sealed segments are read for this, on as many
+    /// threads as the machine runs at once.
     #[must_use]
-    pub fn seals_hold_in_parallel(&self) -> bool {
+    pub fn seals_hold(&self) -> bool {
         let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let next = AtomicUsize::new(0);
         let hold_from_next = || {

@@ -123,6 +123,26 @@ pub struct Opened<T> {
     pub ignored: Vec<Ignored>,
 }
 
+impl<T> Opened<T> {
+    fn from_the_start(value: T, ignored: Vec<Ignored>) -> Self {
+        Self {
+            value,
+            from: None,
+            skipped: Skipped::default(),
+            ignored,
+        }
+    }
+
+    fn map<U>(self, change: impl FnOnce(T) -> U) -> Opened<U> {
+        Opened {
+            value: change(self.value),
+            from: self.from,
+            skipped: self.skipped,
+            ignored: self.ignored,
+        }
+    }
+}
+
 /// The beginning of a history that was not read.
 #[derive(Debug, Clone, Default)]
 pub struct Skipped {
@@ -455,18 +475,41 @@ impl<S: Storage + Clone> Snapshots<S> {
         &self,
         verifier: &(dyn SignatureVerifier + Sync),
     ) -> Result<Opened<Replayed>, NodeError> {
-        let Found { snapshot, ignored } = self.find();
-        let parallel = self.parallel(verifier);
-        if snapshot.is_none()
-            && let Some(value) = parallel.replay_on(self.storage.clone(), &self.ledger_dir)
+        let found = self.find();
+        if found.snapshot.is_none()
+            && let Some(value) =
+                (self.parallel(verifier)).replay_on(self.storage.clone(), &self.ledger_dir)
         {
-            return Ok(Opened {
-                value,
-                from: None,
-                skipped: Skipped::default(),
-                ignored,
-            });
+            return Ok(Opened::from_the_start(value, found.ignored));
         }
+        self.replay_from(found, verifier)
+    }
+
+    /// As [`replay`](Self::replay), and gives the state alone: where there is no snapshot, the Merkle
+    /// tree over the history is not built.
+    ///
+    /// # Errors
+    /// As [`replay`](Self::replay).
+    pub fn rebuild(&self) -> Result<Opened<(State, Head)>, NodeError> {
+        let (found, verifier) = (self.find(), &MlDsaVerifier);
+        if found.snapshot.is_none()
+            && let Some(value) =
+                (self.parallel(verifier)).rebuild_on(self.storage.clone(), &self.ledger_dir)
+        {
+            return Ok(Opened::from_the_start(value, found.ignored));
+        }
+        let opened = self.replay_from(found, verifier)?;
+        Ok(opened.map(|replayed| (replayed.state, replayed.head)))
+    }
+
+    /// Looks first which bytes are complete batches, and goes on from what was found.
+    fn replay_from(
+        &self,
+        found: Found,
+        verifier: &(dyn SignatureVerifier + Sync),
+    ) -> Result<Opened<Replayed>, NodeError> {
+        let Found { snapshot, ignored } = found;
+        let parallel = self.parallel(verifier);
         let prefix = snapshot.as_ref().map(|snapshot| snapshot.header().prefix());
         let storage = self.storage.clone();
         let reader = LedgerReader::open_behind_on(storage, &self.ledger_dir, prefix.as_ref())?;

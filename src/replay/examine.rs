@@ -59,7 +59,6 @@ enum Entry {
         at: Timestamp,
         /// What the rules are asked about it.
         question: usize,
-        verdict: PredictionVerdict,
     },
     Event(Box<FoundEvent>),
 }
@@ -70,21 +69,26 @@ struct FoundEvent {
     foreseen: Option<Foreseen>,
 }
 
-/// What the rules are asked about a prediction. Few differ within some thousand lines.
+/// What the rules are asked about a prediction: whether they give this verdict. Few questions differ
+/// within some thousand lines.
 struct Question {
     model: Subject,
     context: CheckContext,
+    verdict: PredictionVerdict,
     /// The last answer, as long as nothing has happened that could change it.
-    answer: Option<(Timestamp, PredictionVerdict)>,
+    answer: Option<(Timestamp, bool)>,
 }
 
-/// The questions by the texts of model and context.
+/// The questions by their texts.
 #[derive(Default)]
 struct Known<'a> {
-    all: BTreeMap<(&'a str, &'a str), usize>,
+    all: BTreeMap<Texts<'a>, usize>,
     /// The one before: most often the next one's, too.
-    last: Option<((&'a str, &'a str), usize)>,
+    last: Option<(Texts<'a>, usize)>,
 }
+
+/// The text of a question: model, context and verdict.
+type Texts<'a> = (&'a str, &'a str, &'a str);
 
 impl Examiner<'_> {
     /// Examines `bytes` up to the first line that is not good in itself. What stands behind the last
@@ -95,13 +99,15 @@ impl Examiner<'_> {
         let mut previous = None;
         for end in memchr_iter(b'\n', bytes) {
             let raw = bytes.get(examined.bytes..end).unwrap_or_default();
-            let line = Line::outline(raw, previous.as_ref()).ok();
-            let line = line.filter(Line::hash_matches);
-            let taken = line.and_then(|line| self.line(&line, &mut examined, &mut questions));
-            if taken.is_none() {
+            let Ok(line) = Line::outline(raw, previous.as_ref()) else {
+                break;
+            };
+            let is_good =
+                line.hash_matches() && (self.line(&line, &mut examined, &mut questions)).is_some();
+            if !is_good {
                 break;
             }
-            previous = line;
+            previous = Some(line);
             examined.bytes = end + 1;
         }
         examined
@@ -119,7 +125,6 @@ impl Examiner<'_> {
             Entry::Prediction {
                 at: line.timestamp,
                 question: examined.question(&sketch, questions)?,
-                verdict: sketch.verdict,
             }
         } else {
             Entry::Event(Box::new(self.event(line)?))
@@ -159,33 +164,39 @@ impl Examined {
         sketch: &PredictionSketch<'a>,
         known: &mut Known<'a>,
     ) -> Option<usize> {
-        let key = (sketch.model, sketch.context);
-        let same = |one: &str, other: &str| one.bytes().eq(other.bytes());
+        let texts = (sketch.model, sketch.context, sketch.verdict);
         if let Some((last, index)) = known.last
-            && same(last.0, key.0)
-            && same(last.1, key.1)
+            && same(last.0, texts.0)
+            && same(last.1, texts.1)
+            && same(last.2, texts.2)
         {
             return Some(index);
         }
-        if let Some(index) = known.all.get(&key) {
-            known.last = Some((key, *index));
+        if let Some(index) = known.all.get(&texts) {
+            known.last = Some((texts, *index));
             return Some(*index);
         }
         let context = match sketch.context {
             "" => CheckContext::default(),
             text => serde_json::from_str(text).ok()?,
         };
-        let model = sketch.model.parse().ok()?;
         let index = self.questions.len();
         self.questions.push(Question {
-            model,
+            model: sketch.model.parse().ok()?,
             context,
+            verdict: sketch.verdict.parse().ok()?,
             answer: None,
         });
-        known.all.insert(key, index);
-        known.last = Some((key, index));
+        known.all.insert(texts, index);
+        known.last = Some((texts, index));
         Some(index)
     }
+}
+
+/// Without a way out early, the compiler compares many bytes at a time, which takes less than a call.
+fn same(one: &str, other: &str) -> bool {
+    let pairs = one.bytes().zip(other.bytes());
+    one.len() == other.len() && pairs.fold(true, |same, (one, other)| same & (one == other))
 }
 
 /// How far the rules took what was examined.
@@ -276,14 +287,10 @@ impl Replay<'_> {
     ) -> Result<(), Stopped> {
         for ((index, entry), seq) in entries.into_iter().enumerate().zip(first_seq..) {
             match entry {
-                Entry::Prediction {
-                    at,
-                    question,
-                    verdict,
-                } => {
+                Entry::Prediction { at, question } => {
                     let question = questions.get_mut(question);
-                    let taken = question
-                        .and_then(|question| self.progress.predict(seq, at, question, verdict));
+                    let taken =
+                        question.and_then(|question| self.progress.predict(seq, at, question));
                     taken.ok_or(Stopped::Before(index))?;
                 }
                 Entry::Event(found) => {
@@ -305,33 +312,28 @@ impl Replay<'_> {
 impl Progress {
     /// Takes a prediction if the rules give the same verdict; `None`, and nothing is taken, where
     /// there is more to say.
-    fn predict(
-        &mut self,
-        seq: u64,
-        at: Timestamp,
-        question: &mut Question,
-        verdict: PredictionVerdict,
-    ) -> Option<()> {
+    fn predict(&mut self, seq: u64, at: Timestamp, question: &mut Question) -> Option<()> {
         let Self::Governed { state, cause_at } = self else {
             return None;
         };
         let outstanding = cause_at.and_then(|cause_at| next_consequence(state, cause_at));
-        if outstanding.is_some() || at < state.clock() || question.ask(state, at)? != verdict {
+        if outstanding.is_some() || at < state.clock() || !question.ask(state, at) {
             return None;
         }
-        state.apply_prediction(seq, at, &question.model, &verdict);
+        state.apply_prediction(seq, at, &question.model, &question.verdict);
         *cause_at = None;
         Some(())
     }
 }
 
 impl Question {
-    fn ask(&mut self, state: &State, at: Timestamp) -> Option<PredictionVerdict> {
-        if let Some((_, verdict)) = self.answer.filter(|answer| answer.0 == at) {
-            return Some(verdict);
+    fn ask(&mut self, state: &State, at: Timestamp) -> bool {
+        if let Some((_, gives_it)) = self.answer.filter(|answer| answer.0 == at) {
+            return gives_it;
         }
-        let verdict = prediction_verdict(state, &self.model, &self.context, at).ok()?;
-        self.answer = Some((at, verdict));
-        Some(verdict)
+        let verdict = prediction_verdict(state, &self.model, &self.context, at);
+        let gives_it = verdict.is_ok_and(|verdict| verdict == self.verdict);
+        self.answer = Some((at, gives_it));
+        gives_it
     }
 }

@@ -179,6 +179,44 @@ fn damage_anywhere_in_a_long_ledger_is_named_alike() {
     }
 }
 
+/// The hashes fit and the form is right: only the rules can tell, of each prediction by itself.
+#[test]
+fn a_verdict_that_the_rules_do_not_give_is_refused_alike() {
+    const UNAUTHORIZED: &str = "\"verdict\":\"unauthorized\"";
+    let assembly = predictions(24);
+    let lines: Vec<String> = std::str::from_utf8(assembly.bytes())
+        .expect("a ledger is text")
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    let verdict = |line: &String| {
+        let start = line.find("\"verdict\":\"")?;
+        let end = start + line[start..].find('}')?;
+        Some(line[start..end].to_owned())
+    };
+    let granted = lines.iter().filter_map(verdict);
+    let granted: Vec<String> = granted.filter(|it| it != UNAUTHORIZED).collect();
+    let mut forged = 0;
+    for (index, line) in lines.iter().enumerate() {
+        let Some(verdict) = verdict(line) else {
+            continue;
+        };
+        let other = match verdict.as_str() {
+            UNAUTHORIZED => &granted[0],
+            _ => UNAUTHORIZED,
+        };
+        let mut lines: Vec<_> = lines.iter().map(|it| it.clone().into_bytes()).collect();
+        lines[index] = line.replace(&verdict, other).into_bytes();
+        let bytes = hashed_again(&lines);
+        let error = replay(&bytes[..], &StandInVerifier).expect_err("another verdict");
+        assert_eq!(error.seq, index as u64 + 1);
+        // The first chunk is always read line by line, so it must not be all there is.
+        agree(&bytes, 2, 5_000).expect("one answer");
+        forged += 1;
+    }
+    assert!(granted.len() > 3 && forged == 24, "{forged}");
+}
+
 /// Fails after some bytes.
 struct Failing<'a>(&'a [u8]);
 

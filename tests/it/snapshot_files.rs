@@ -8,9 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use althing::governance::ballot::Decision;
+use althing::governance::digest::Digest;
 use althing::governance::key::{PublicKey, Signature, SignatureVerifier};
 use althing::governance::state::State;
 use althing::ledger::lock::{LockError, WriterLock};
+use althing::ledger::snapshots::{SnapshotFiles, SnapshotKey};
 use althing::ledger::storage::{Disk, Storage, StorageFile};
 use althing::ledger::{FileLedger, Wait};
 use althing::node::Node;
@@ -147,6 +149,36 @@ fn edit(dir: &Path, change: impl FnOnce(Vec<u8>) -> Vec<u8>) {
     fs::write(file, change(bytes)).expect("a file");
 }
 
+/// Changes the place that the only snapshot names, under the right key.
+fn place(dir: &Path, change: impl FnOnce(&mut Value)) {
+    let bytes = fs::read(only_snapshot(dir)).expect("a snapshot");
+    let mut lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
+    let mut header: Value = serde_json::from_slice(lines.remove(0)).expect("a header");
+    change(&mut header["place"]);
+    lines.pop();
+    let seq = header["seq"].as_u64().expect("a number");
+    let state_dir = StateDir::new(dir.join("state"));
+    let key = state_dir.secret("snapshot.key").expect("readable");
+    let written =
+        SnapshotFiles::new(Disk, dir).write(seq, &SnapshotKey::new(&key.expect("a key")), |out| {
+            writeln!(out, "{header}")?;
+            out.write_all(&lines.concat())
+        });
+    written.expect("a snapshot");
+}
+
+fn add(place: &mut Value, member: &str, difference: i64) {
+    let number = place[member].as_i64().expect("a number");
+    place[member] = (number + difference).into();
+}
+
+/// The lengths of the last two lines, the last one behind the other.
+fn last_lines(bytes: &[u8]) -> [i64; 2] {
+    let lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
+    let lengths = [lines.len() - 2, lines.len() - 1].map(|index| lines[index].len());
+    lengths.map(|length| i64::try_from(length).expect("a short line"))
+}
+
 fn only_snapshot(dir: &Path) -> PathBuf {
     let mut files = fs::read_dir(dir.join("snapshots")).expect("a directory");
     files.next().expect("a snapshot").expect("a file").path()
@@ -218,6 +250,50 @@ fn snapshots_that_can_not_be_used_are_ignored_and_everything_is_replayed() {
                 write_ledger(dir, &bytes[..ends[ends.len() - 2]]);
             },
             "snapshot.beyond-the-end",
+        ),
+        (
+            "a place beyond the segment's end",
+            |dir, _| place(dir, |place| add(place, "end", 1)),
+            "snapshot.beyond-the-end",
+        ),
+        (
+            "a place in a segment that is not there",
+            |dir, _| place(dir, |place| add(place, "segment", 1)),
+            "snapshot.beyond-the-end",
+        ),
+        (
+            "a place that does not start with a line",
+            |dir, _| place(dir, |place| add(place, "line", -1)),
+            "snapshot.other-history",
+        ),
+        (
+            "a place that does not end with a line",
+            |dir, _| place(dir, |place| add(place, "end", -1)),
+            "snapshot.other-history",
+        ),
+        (
+            "the place of two lines",
+            |dir, bytes| {
+                let lines = last_lines(bytes);
+                place(dir, |place| add(place, "line", lines[0]));
+            },
+            "snapshot.other-history",
+        ),
+        (
+            "the place of another line, whose hash is another",
+            |dir, bytes| {
+                let lines = last_lines(bytes);
+                place(dir, |place| {
+                    add(place, "end", -lines[1]);
+                    add(place, "line", lines[0] - lines[1]);
+                });
+            },
+            "snapshot.other-history",
+        ),
+        (
+            "more bytes before the segment than there are",
+            |dir, _| place(dir, |place| add(place, "before", 1)),
+            "snapshot.other-history",
         ),
         (
             "another ledger",
@@ -740,4 +816,63 @@ fn with_a_snapshot_only_the_tail_is_read_and_only_its_signatures_are_checked() {
     let (read, verified) = checked(false);
     assert_eq!(read, 2 * assembly.bytes().len() as u64);
     assert!(verified > 20, "{verified}");
+}
+
+/// A segment that is sealed after the snapshot is not read from its start, neither for its lines nor
+/// for its seal.
+#[test]
+fn what_comes_before_a_snapshot_is_not_read_for_a_seal() {
+    let mut assembly = ledger();
+    let taken = assembly.bytes().len();
+    let dir = dir_with(assembly.bytes());
+    take(dir.path());
+    assembly.predict("triage");
+    let cut = assembly.bytes().len();
+    let next = assembly.state().entries() + 1;
+    assembly.predict("triage");
+    let (sealed, last) = assembly.bytes().split_at(cut);
+    let second = dir.path().join("ledger").join(format!("{next:020}.jsonl"));
+    write_ledger(dir.path(), sealed);
+    fs::write(&second, last).expect("a file");
+    let last_line = sealed[..taken - 1].rsplit(|byte| *byte == b'\n').next();
+    let last_line = last_line.expect("a line").len() + 1;
+
+    let seal = |sealed: &[u8]| {
+        let seal = Digest::of(sealed);
+        let line = format!("{seal}  {:020}.jsonl\n", 1);
+        fs::write(dir.path().join("ledger/SHA256SUMS"), line).expect("a file");
+    };
+    let opened = |state: &str| {
+        let storage = Counting::default();
+        let state = StateDir::new(dir.path().join(state));
+        let snapshots = Snapshots::on(storage.clone(), dir.path(), state);
+        let read = snapshots.replay_with(&StandInVerifier);
+        let written = snapshots.open_node_with(Wait::No, Box::new(StandInVerifier));
+        if let (Ok(read), Ok(written)) = (&read, &written) {
+            assert!(read.value.state == *assembly.state());
+            assert!(written.value.state() == assembly.state());
+        }
+        let code = (read.err().map(|it| it.code())).or(written.err().map(|it| it.code()));
+        (
+            code,
+            [segment(dir.path()), second.clone()].map(|it| storage.read_of(&it)),
+        )
+    };
+    // By a reader and by a writer, each of which looks at the last line twice, and at the tail once
+    // for what a crash left and once for what it says.
+    let expected = [4 * (last_line + cut - taken) as u64, 4 * last.len() as u64];
+    seal(sealed);
+    assert_eq!(opened("state"), (None, expected));
+    // What the seal says of the unread part is found by whoever reads that.
+    seal(b"something else");
+    assert_eq!(opened("state"), (None, expected));
+    assert_eq!(opened("none").0, Some("segment.seal"));
+    // A missing seal is the writer's to make.
+    fs::remove_file(dir.path().join("ledger/SHA256SUMS")).expect("a file");
+    let (code, read) = opened("state");
+    assert_eq!((code, read[1]), (None, expected[1]));
+    assert_eq!(read[0], expected[0] + cut as u64);
+    let line = format!("{}  {:020}.jsonl\n", Digest::of(sealed), 1);
+    let made = fs::read_to_string(dir.path().join("ledger/SHA256SUMS"));
+    assert_eq!(made.expect("a file"), line);
 }

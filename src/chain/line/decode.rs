@@ -26,6 +26,7 @@ pub struct Line<'a> {
     pub batch: BatchPosition,
     /// When it happened.
     pub timestamp: Timestamp,
+    timestamp_text: &'a [u8; 27],
     /// Which kind of event it is.
     pub operation: &'a str,
     /// The event: a canonical JSON object.
@@ -59,7 +60,7 @@ impl<'a> Line<'a> {
         })?;
         let mut cursor = Cursor { text, at: 0 };
         let position = cursor.position()?;
-        let timestamp = cursor.timestamp()?;
+        let (timestamp, timestamp_text) = cursor.timestamp(previous)?;
         let operation = cursor.operation()?;
         cursor.literal(",\"data\":")?;
         let data_start = cursor.at;
@@ -72,6 +73,7 @@ impl<'a> Line<'a> {
             seq: position.seq,
             batch: position.batch,
             timestamp,
+            timestamp_text,
             operation,
             data,
             prev_hash,
@@ -282,16 +284,26 @@ impl<'a> Cursor<'a> {
         Ok(Position { seq, batch })
     }
 
-    fn timestamp(&mut self) -> Result<Timestamp, LineError> {
+    /// The time with its text. Where that is the text of the `previous` line, so is the time.
+    fn timestamp(
+        &mut self,
+        previous: Option<&Line<'_>>,
+    ) -> Result<(Timestamp, &'a [u8; 27]), LineError> {
         const EXPECTED: &str = "a timestamp such as 2026-05-04T09:30:00.000000Z";
         self.literal(",\"timestamp\":\"")?;
         let start = self.at;
-        let parsed = self.take(27).and_then(|text| text.parse().ok());
-        let Some(timestamp) = parsed else {
+        let parsed = self.take(27).and_then(|text| {
+            let bytes = text.as_bytes().first_chunk()?;
+            match previous.filter(|line| line.timestamp_text == bytes) {
+                Some(line) => Some((line.timestamp, bytes)),
+                None => Some((text.parse().ok()?, bytes)),
+            }
+        });
+        let Some(parsed) = parsed else {
             return malformed(start, EXPECTED);
         };
         self.literal("\"")?;
-        Ok(timestamp)
+        Ok(parsed)
     }
 
     fn operation(&mut self) -> Result<&'a str, LineError> {

@@ -148,7 +148,7 @@ pub fn run(verify: &Verify, session: &Session, output: &Output) -> Result<Exit, 
         .map(super::checkpoint::read)
         .transpose()?;
     let sound = (!invariants)
-        .then(|| session.replay_sound(&MlDsaVerifier))
+        .then(|| session.verify_sound(&MlDsaVerifier))
         .flatten();
     let (mut report, mut exit, head) = match &sound {
         Some(replayed) => sound_report(replayed, session.now()),

@@ -425,6 +425,25 @@ fn no_command_answers_from_a_ledger_with_a_wrong_seal() {
     assert_eq!(world.fingerprint(), before);
 }
 
+/// A replay checks every byte by the chain; the hashes of segments are for those who look at files.
+#[test]
+fn a_seal_with_another_hash_is_found_by_whoever_looks_at_segments() {
+    let (world, _, _) = history();
+    let state_hash = || world.run("replay --json").ok().json()["state_hash"].clone();
+    let answer = state_hash();
+    let seal = format!("{}  00000000000000000001.jsonl\n", "ab".repeat(32));
+    fs::write(world.ledger().join("ledger/SHA256SUMS"), seal).unwrap();
+    let before = world.fingerprint();
+    for line in ["log", "export --format jsonl", "predict record", "verify"] {
+        world.run(&format!("{line} --json")).exits(10);
+    }
+    let report = world.run("verify --json").exits(10).json();
+    assert_eq!(report["problems"][0]["code"], "segment.seal");
+    assert_eq!(state_hash(), answer);
+    world.run("node list").ok();
+    assert_eq!(world.fingerprint(), before);
+}
+
 #[test]
 fn a_torn_tail_is_no_fault_and_the_next_writer_sets_it_aside() {
     let (world, _, open) = history();

@@ -1,0 +1,2 @@
+#![cfg_attr(fuzzing, no_main)]
+althing_fuzz::fuzz_target!(replay);
