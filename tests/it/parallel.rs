@@ -212,6 +212,83 @@ fn a_source_that_fails_and_an_endless_line_are_reported() {
     );
 }
 
+/// Yields a few bytes at a time, is interrupted now and then, and fails once if it is told to.
+struct Trickle<'a> {
+    bytes: &'a [u8],
+    reads: usize,
+    fails: bool,
+}
+
+impl Read for Trickle<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.reads += 1;
+        if self.reads % 5 == 1 {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        if self.bytes.is_empty() && std::mem::take(&mut self.fails) {
+            return Err(io::Error::other("once"));
+        }
+        let few = buffer.len().min(1 + self.reads % 90);
+        self.bytes.read(&mut buffer[..few])
+    }
+}
+
+#[test]
+fn a_source_may_come_in_pieces_but_not_without_its_failure() {
+    let assembly = predictions(20);
+    let trickle = |fails| Trickle {
+        bytes: assembly.bytes(),
+        reads: 0,
+        fails,
+    };
+    let parallel = Parallel::new(&StandInVerifier).with_chunk_bytes(1_000);
+    let plain = answer(replay(assembly.bytes(), &StandInVerifier));
+    assert_eq!(answer(parallel.replay(trickle(false))), plain);
+    let error = parallel.replay(trickle(true)).expect_err("it fails once");
+    assert_eq!(error.code(), "line.io");
+}
+
+/// What stands before a verdict in a line.
+const VERDICT: &str = "\"verdict\":\"";
+
+#[test]
+fn a_wrong_verdict_among_many_right_ones_is_refused() {
+    let assembly = predictions(60);
+    let lines = assembly.bytes().split(|byte| *byte == b'\n');
+    let mut lines: Vec<_> = lines.map(<[u8]>::to_vec).collect();
+    lines.pop();
+    let verdicts: Vec<Option<String>> = (lines.iter())
+        .map(|line| {
+            let line = String::from_utf8(line.clone()).expect("JSON");
+            let (verdict, _) = line.split_once(VERDICT)?.1.split_once('"')?;
+            Some(verdict.to_owned())
+        })
+        .collect();
+    let refused = Some("unauthorized");
+    let last = |is_refused: bool| {
+        let of_it = |verdict: &Option<String>| {
+            verdict.is_some() && (verdict.as_deref() == refused) == is_refused
+        };
+        verdicts.iter().rposition(of_it).expect("there is one")
+    };
+    let (refused, granted) = (last(true), last(false));
+    for (at, other) in [(refused, granted), (granted, refused)] {
+        let [old, new] = [at, other].map(|at| {
+            let verdict = verdicts[at].as_deref().expect("a verdict");
+            format!("{VERDICT}{verdict}\"")
+        });
+        let line = String::from_utf8(lines[at].clone()).expect("JSON");
+        let mut forged = lines.clone();
+        forged[at] = line.replace(&old, &new).into_bytes();
+        let bytes = hashed_again(&forged);
+        let error = replay(&bytes[..], &StandInVerifier).expect_err("it is wrong");
+        assert_eq!(error.seq, at as u64 + 1);
+        for chunk in [1, 2_000, 1 << 20] {
+            agree(&bytes, 2, chunk).expect("one answer");
+        }
+    }
+}
+
 struct Seen(RefCell<Vec<Reached>>);
 
 impl Watcher for Seen {
