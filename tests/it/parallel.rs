@@ -56,10 +56,20 @@ fn agree(bytes: &[u8], count: usize, chunk: usize) -> Result<(), TestCaseError> 
     Ok(())
 }
 
+const ENTRY_HASH: usize = 81;
+const PREV_HASH: usize = 79;
+
+/// A line from what stands before its hashes, and its own hash.
+fn hashed(start: &[u8], previous: &str) -> (Vec<u8>, String) {
+    let covered = [start, format!(",\"prev_hash\":\"{previous}\"").as_bytes()].concat();
+    let hash = Sha256::digest(&covered);
+    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let end = format!(",\"entry_hash\":\"{hash}\"}}");
+    ([covered, end.into_bytes()].concat(), hash)
+}
+
 /// The lines with hashes that fit again, from the first to the last.
 fn hashed_again(lines: &[Vec<u8>]) -> Vec<u8> {
-    const ENTRY_HASH: usize = 81;
-    const PREV_HASH: usize = 79;
     let mut bytes = Vec::new();
     let mut previous = "0".repeat(64);
     for line in lines {
@@ -68,15 +78,10 @@ fn hashed_again(lines: &[Vec<u8>]) -> Vec<u8> {
             bytes.push(b'\n');
             continue;
         };
-        let covered = [
-            &line[..end],
-            format!(",\"prev_hash\":\"{previous}\"").as_bytes(),
-        ]
-        .concat();
-        let hash = Sha256::digest(&covered);
-        previous = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        bytes.extend_from_slice(&covered);
-        bytes.extend_from_slice(format!(",\"entry_hash\":\"{previous}\"}}\n").as_bytes());
+        let (line, hash) = hashed(&line[..end], &previous);
+        bytes.extend_from_slice(&line);
+        bytes.push(b'\n');
+        previous = hash;
     }
     bytes
 }
@@ -246,6 +251,31 @@ fn a_source_may_come_in_pieces_but_not_without_its_failure() {
     assert_eq!(answer(parallel.replay(trickle(false))), plain);
     let error = parallel.replay(trickle(true)).expect_err("it fails once");
     assert_eq!(error.code(), "line.io");
+}
+
+#[test]
+fn a_line_that_names_another_past_is_refused_though_its_own_hash_fits() {
+    let assembly = predictions(40);
+    let lines: Vec<&[u8]> = assembly
+        .bytes()
+        .split_inclusive(|it| *it == b'\n')
+        .collect();
+    for at in [3, lines.len() / 2, lines.len() - 1] {
+        let end = lines[at].len() - 1 - ENTRY_HASH - PREV_HASH;
+        let (line, _) = hashed(&lines[at][..end], &"f".repeat(64));
+        let bytes = [
+            &lines[..at].concat()[..],
+            &line,
+            b"\n",
+            &lines[at + 1..].concat(),
+        ]
+        .concat();
+        let error = replay(&bytes[..], &StandInVerifier).expect_err("it continues nothing");
+        assert_eq!((error.code(), error.seq), ("chain.link", at as u64 + 1));
+        for chunk in [1, 2_000, 1 << 20] {
+            agree(&bytes, 2, chunk).expect("one answer");
+        }
+    }
 }
 
 /// What stands before a verdict in a line.

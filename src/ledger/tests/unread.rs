@@ -112,6 +112,8 @@ fn a_sealed_segment_with_another_hash_is_told() {
         *bytes.last_mut().unwrap() = b' ';
         fs::write(path, bytes).unwrap();
         assert_eq!(list(dir.path()).seals_hold(), holds, "{segment}");
+        let listed = UnreadLedger::list(dir.path()).unwrap();
+        assert_eq!(listed.seals_hold_in_parallel(), holds, "{segment}");
     }
     // Seals that can't be read are for a closer look.
     let dir = three_segments();
