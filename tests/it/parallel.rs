@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use althing::governance::ballot::Decision::Approve;
 use althing::governance::key::{PublicKey, Signature, SignatureVerifier};
+use althing::governance::proposal::{Action, GrantTerms};
+use althing::governance::time::Seconds;
 use althing::parallel::{Parallel, Reached, Watcher};
 use althing::replay::{ReplayError, Replayed, replay};
 use althing::testing::{Assembly, StandInVerifier, actions, strategies};
@@ -316,6 +318,44 @@ fn a_wrong_verdict_among_many_right_ones_is_refused() {
         for chunk in [1, 2_000, 1 << 20] {
             agree(&bytes, 2, chunk).expect("one answer");
         }
+    }
+}
+
+#[test]
+fn a_verdict_counts_at_its_own_time_alone() {
+    let mut assembly = Assembly::of(&[1, 1, 1]);
+    let expires_at = assembly
+        .now()
+        .saturating_add(Seconds::new(100).expect("a length of time"));
+    assembly.pass(
+        [0, 1],
+        Action::AuthorizeModel(GrantTerms {
+            expires_at: Some(expires_at),
+            ..GrantTerms::unrestricted(actions::model("triage"))
+        }),
+    );
+    assembly.predict("triage");
+    assembly.wait_until(expires_at);
+    assembly.predict("triage");
+    let lines = assembly.bytes().split(|byte| *byte == b'\n');
+    let mut lines: Vec<_> = lines.map(<[u8]>::to_vec).collect();
+    lines.pop();
+    let text = |line: &[u8]| String::from_utf8(line.to_vec()).expect("JSON");
+    let verdict = |line: &str| {
+        let (verdict, _) = line.split_once(VERDICT)?.1.split_once('"')?;
+        Some(format!("{VERDICT}{verdict}\""))
+    };
+    let [granted, refused] = [2, 1].map(|back| text(&lines[lines.len() - back]));
+    let [old, new] = [&refused, &granted].map(|line| verdict(line).expect("a verdict"));
+    assert_ne!(old, new);
+    let at = lines.len() - 1;
+    lines[at] = refused.replace(&old, &new).into_bytes();
+    let bytes = hashed_again(&lines);
+    let error = replay(&bytes[..], &StandInVerifier).expect_err("the grant has ended");
+    assert_eq!(error.seq, at as u64 + 1);
+    // Both predictions are in one chunk at one of these lengths.
+    for chunk in (1_000..6_000).step_by(500) {
+        agree(&bytes, 2, chunk).expect("one answer");
     }
 }
 
