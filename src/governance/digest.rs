@@ -129,6 +129,13 @@ mod tests {
         for bad in [&abc[1..], &abc.to_uppercase(), &abc.replace('b', "g"), ""] {
             assert_eq!(bad.parse::<Digest>(), Err(ParseDigestError), "{bad}");
         }
+        // What stands beside the digits and the letters is neither.
+        for beside in ["/", ":", "@", "A", "F", "G", "`", "g", "\u{0}", "\u{7f}"] {
+            for at in [0, 31, 63] {
+                let bad = [&abc[..at], beside, &abc[at + 1..]].concat();
+                assert_eq!(bad.parse::<Digest>(), Err(ParseDigestError), "{bad}");
+            }
+        }
     }
 
     #[test]

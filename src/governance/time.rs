@@ -85,7 +85,7 @@ impl fmt::Display for Timestamp {
             (13, instant.hour().into()),
             (16, instant.minute().into()),
             (19, instant.second().into()),
-            (26, self.0 % 1_000_000),
+            (26, self.0),
         ] {
             put_digits(&mut text[..end], value);
         }

@@ -73,3 +73,27 @@ pub(super) fn temporary(path: &Path) -> PathBuf {
     name.push(TEMPORARY);
     name.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_has_twenty_digits_and_nothing_else_is_one() {
+        let name = Layout::segment_name(7);
+        assert_eq!(name, "00000000000000000007.jsonl");
+        assert_eq!(Layout::first_seq(&name), Some(7));
+        for other in [
+            "7.jsonl",
+            "000000000000000000007.jsonl",
+            "0000000000000000000x.jsonl",
+            "+0000000000000000007.jsonl",
+            "99999999999999999999.jsonl",
+            "00000000000000000007.json",
+            "00000000000000000007",
+            ".jsonl",
+        ] {
+            assert_eq!(Layout::first_seq(other), None, "{other}");
+        }
+    }
+}

@@ -120,6 +120,24 @@ mod tests {
     }
 
     #[test]
+    fn only_what_leads_to_something_is_chosen() {
+        let mut assembly = Assembly::of(&[1, 1, 1]);
+        let proposal = assembly.propose(0, actions::authorize_model("triage"));
+        let vote = |assembly: &mut Assembly, voter| {
+            Command::Vote(assembly.signed_ballot(voter, proposal, Decision::Approve))
+        };
+        let votes = [0, 1, 2].map(|voter| vote(&mut assembly, voter));
+        let at = assembly.now();
+        let node = assembly.node_mut();
+        let before = node.state().hash();
+        // The first twice is one; two decide, so that the third comes too late.
+        let offered = [&votes[2], &votes[2], &votes[0], &votes[1]];
+        assert_eq!(node.choose(&offered, at), [0, 2]);
+        assert_eq!(node.choose(&[], at), [0_usize; 0]);
+        assert_eq!(node.state().hash(), before);
+    }
+
+    #[test]
     fn an_event_belongs_to_its_command() {
         for (event, command) in [(0, 1), (1, 1), (2, 3)] {
             assert_eq!(owner(&[0, 2, 0, 1], event), command);

@@ -32,14 +32,18 @@ fn delegation(parent: GrantId, terms: GrantTerms) -> Action {
     Action::Delegation(DelegationTerms { parent, terms })
 }
 
-fn check(assembly: &Assembly, name: &str, context: Pairs) -> CheckOutcome {
+fn circumstances(context: Pairs) -> CheckContext {
     let mut circumstances = CheckContext::default();
     for (key, value) in context {
         circumstances.set(key, value).expect("a context");
     }
+    circumstances
+}
+
+fn check(assembly: &Assembly, name: &str, context: Pairs) -> CheckOutcome {
     let kind = AuthorizationKind::Delegation;
     let grants = assembly.state().authorizations();
-    grants.check(kind, &agent(name), &circumstances, assembly.now())
+    grants.check(kind, &agent(name), &circumstances(context), assembly.now())
 }
 
 fn later(at: Timestamp, hours: u64) -> Timestamp {
@@ -75,6 +79,17 @@ fn a_delegate_may_do_its_part_and_no_more() {
     assert_eq!(outcome.reason, CheckReason::Granted);
     assert_eq!(outcome.grants, [child]);
     assert_eq!(outcome.obligations.get("max_rate_qps"), Some(&4));
+    // Its own limit, and that of the grant that it was passed on from.
+    let (name, context) = (agent("child"), circumstances(PROD));
+    let grants = assembly.state().authorizations();
+    let judged = grants.judge(
+        AuthorizationKind::Delegation,
+        &name,
+        &context,
+        assembly.now(),
+    );
+    let limits: Vec<u64> = judged.obligations().map(|(_, limit)| limit).collect();
+    assert_eq!(limits, [4, 10]);
     let outside = check(&assembly, "child", TEST);
     assert_eq!(outside.reason, CheckReason::OutOfScope);
     replays(&assembly);

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use althing::governance::ballot::Decision::Approve;
 use althing::governance::key::{PublicKey, Signature, SignatureVerifier};
+use althing::governance::proposal::{Action, GrantTerms};
+use althing::governance::time::Seconds;
 use althing::parallel::{Parallel, Reached, Watcher};
 use althing::replay::{ReplayError, Replayed, replay};
 use althing::testing::{Assembly, StandInVerifier, actions, strategies};
@@ -56,10 +58,20 @@ fn agree(bytes: &[u8], count: usize, chunk: usize) -> Result<(), TestCaseError> 
     Ok(())
 }
 
+const ENTRY_HASH: usize = 81;
+const PREV_HASH: usize = 79;
+
+/// A line from what stands before its hashes, and its own hash.
+fn hashed(start: &[u8], previous: &str) -> (Vec<u8>, String) {
+    let covered = [start, format!(",\"prev_hash\":\"{previous}\"").as_bytes()].concat();
+    let hash = Sha256::digest(&covered);
+    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let end = format!(",\"entry_hash\":\"{hash}\"}}");
+    ([covered, end.into_bytes()].concat(), hash)
+}
+
 /// The lines with hashes that fit again, from the first to the last.
 fn hashed_again(lines: &[Vec<u8>]) -> Vec<u8> {
-    const ENTRY_HASH: usize = 81;
-    const PREV_HASH: usize = 79;
     let mut bytes = Vec::new();
     let mut previous = "0".repeat(64);
     for line in lines {
@@ -68,15 +80,10 @@ fn hashed_again(lines: &[Vec<u8>]) -> Vec<u8> {
             bytes.push(b'\n');
             continue;
         };
-        let covered = [
-            &line[..end],
-            format!(",\"prev_hash\":\"{previous}\"").as_bytes(),
-        ]
-        .concat();
-        let hash = Sha256::digest(&covered);
-        previous = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        bytes.extend_from_slice(&covered);
-        bytes.extend_from_slice(format!(",\"entry_hash\":\"{previous}\"}}\n").as_bytes());
+        let (line, hash) = hashed(&line[..end], &previous);
+        bytes.extend_from_slice(&line);
+        bytes.push(b'\n');
+        previous = hash;
     }
     bytes
 }
@@ -248,6 +255,146 @@ fn a_source_that_fails_and_an_endless_line_are_reported() {
         (error.code(), error.seq, error.offset),
         ("line.too-long", entries + 1, length)
     );
+}
+
+/// Yields a few bytes at a time, is interrupted now and then, and fails once if it is told to.
+struct Trickle<'a> {
+    bytes: &'a [u8],
+    reads: usize,
+    fails: bool,
+}
+
+impl Read for Trickle<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.reads += 1;
+        if self.reads % 5 == 1 {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        if self.bytes.is_empty() && std::mem::take(&mut self.fails) {
+            return Err(io::Error::other("once"));
+        }
+        let few = buffer.len().min(1 + self.reads % 90);
+        self.bytes.read(&mut buffer[..few])
+    }
+}
+
+#[test]
+fn a_source_may_come_in_pieces_but_not_without_its_failure() {
+    let assembly = predictions(20);
+    let trickle = |fails| Trickle {
+        bytes: assembly.bytes(),
+        reads: 0,
+        fails,
+    };
+    let parallel = Parallel::new(&StandInVerifier).with_chunk_bytes(1_000);
+    let plain = answer(replay(assembly.bytes(), &StandInVerifier));
+    assert_eq!(answer(parallel.replay(trickle(false))), plain);
+    let error = parallel.replay(trickle(true)).expect_err("it fails once");
+    assert_eq!(error.code(), "line.io");
+}
+
+#[test]
+fn a_line_that_names_another_past_is_refused_though_its_own_hash_fits() {
+    let assembly = predictions(40);
+    let lines: Vec<&[u8]> = assembly
+        .bytes()
+        .split_inclusive(|it| *it == b'\n')
+        .collect();
+    for at in [3, lines.len() / 2, lines.len() - 1] {
+        let end = lines[at].len() - 1 - ENTRY_HASH - PREV_HASH;
+        let (line, _) = hashed(&lines[at][..end], &"f".repeat(64));
+        let bytes = [
+            &lines[..at].concat()[..],
+            &line,
+            b"\n",
+            &lines[at + 1..].concat(),
+        ]
+        .concat();
+        let error = replay(&bytes[..], &StandInVerifier).expect_err("it continues nothing");
+        assert_eq!((error.code(), error.seq), ("chain.link", at as u64 + 1));
+        for chunk in [1, 2_000, 1 << 20] {
+            agree(&bytes, 2, chunk).expect("one answer");
+        }
+    }
+}
+
+/// What stands before a verdict in a line.
+const VERDICT: &str = "\"verdict\":\"";
+
+#[test]
+fn a_wrong_verdict_among_many_right_ones_is_refused() {
+    let assembly = predictions(60);
+    let lines = assembly.bytes().split(|byte| *byte == b'\n');
+    let mut lines: Vec<_> = lines.map(<[u8]>::to_vec).collect();
+    lines.pop();
+    let verdicts: Vec<Option<String>> = (lines.iter())
+        .map(|line| {
+            let line = String::from_utf8(line.clone()).expect("JSON");
+            let (verdict, _) = line.split_once(VERDICT)?.1.split_once('"')?;
+            Some(verdict.to_owned())
+        })
+        .collect();
+    let refused = Some("unauthorized");
+    let last = |is_refused: bool| {
+        let of_it = |verdict: &Option<String>| {
+            verdict.is_some() && (verdict.as_deref() == refused) == is_refused
+        };
+        verdicts.iter().rposition(of_it).expect("there is one")
+    };
+    let (refused, granted) = (last(true), last(false));
+    for (at, other) in [(refused, granted), (granted, refused)] {
+        let [old, new] = [at, other].map(|at| {
+            let verdict = verdicts[at].as_deref().expect("a verdict");
+            format!("{VERDICT}{verdict}\"")
+        });
+        let line = String::from_utf8(lines[at].clone()).expect("JSON");
+        let mut forged = lines.clone();
+        forged[at] = line.replace(&old, &new).into_bytes();
+        let bytes = hashed_again(&forged);
+        let error = replay(&bytes[..], &StandInVerifier).expect_err("it is wrong");
+        assert_eq!(error.seq, at as u64 + 1);
+        for chunk in [1, 2_000, 1 << 20] {
+            agree(&bytes, 2, chunk).expect("one answer");
+        }
+    }
+}
+
+#[test]
+fn a_verdict_counts_at_its_own_time_alone() {
+    let mut assembly = Assembly::of(&[1, 1, 1]);
+    let expires_at = assembly
+        .now()
+        .saturating_add(Seconds::new(100).expect("a length of time"));
+    assembly.pass(
+        [0, 1],
+        Action::AuthorizeModel(GrantTerms {
+            expires_at: Some(expires_at),
+            ..GrantTerms::unrestricted(actions::model("triage"))
+        }),
+    );
+    assembly.predict("triage");
+    assembly.wait_until(expires_at);
+    assembly.predict("triage");
+    let lines = assembly.bytes().split(|byte| *byte == b'\n');
+    let mut lines: Vec<_> = lines.map(<[u8]>::to_vec).collect();
+    lines.pop();
+    let text = |line: &[u8]| String::from_utf8(line.to_vec()).expect("JSON");
+    let verdict = |line: &str| {
+        let (verdict, _) = line.split_once(VERDICT)?.1.split_once('"')?;
+        Some(format!("{VERDICT}{verdict}\""))
+    };
+    let [granted, refused] = [2, 1].map(|back| text(&lines[lines.len() - back]));
+    let [old, new] = [&refused, &granted].map(|line| verdict(line).expect("a verdict"));
+    assert_ne!(old, new);
+    let at = lines.len() - 1;
+    lines[at] = refused.replace(&old, &new).into_bytes();
+    let bytes = hashed_again(&lines);
+    let error = replay(&bytes[..], &StandInVerifier).expect_err("the grant has ended");
+    assert_eq!(error.seq, at as u64 + 1);
+    // Both predictions are in one chunk at one of these lengths.
+    for chunk in (1_000..6_000).step_by(500) {
+        agree(&bytes, 2, chunk).expect("one answer");
+    }
 }
 
 struct Seen(RefCell<Vec<Reached>>);

@@ -210,6 +210,53 @@ fn without_a_node_its_ballots_and_proposals_are_gone_and_its_seat_stays() {
     assert!(differences.nodes.is_empty());
 }
 
+fn newest(assembly: &Assembly) -> ProposalId {
+    let proposals = assembly.state().proposals().iter();
+    let newest = proposals.max_by_key(|it| it.seq());
+    newest.expect("a proposal").id()
+}
+
+#[test]
+fn without_a_node_whatever_it_signed_is_left_out() {
+    type Act = (usize, fn(&mut Assembly));
+    let acts: [Act; 7] = [
+        (0, |it| {
+            it.propose(0, authorize_model("triage"));
+        }),
+        (0, |it| {
+            it.withdraw(newest(it));
+        }),
+        (1, |it| {
+            it.propose(1, authorize_model("other"));
+        }),
+        (2, |it| {
+            it.vote(2, newest(it), Approve);
+        }),
+        (2, |it| {
+            it.accuse(2, newest(it));
+        }),
+        (3, |it| {
+            let heads = Box::new(it.contradicting_heads(3));
+            it.accept(&Command::SubmitContradictingHeads(heads));
+        }),
+        (1, |it| {
+            let (_, new_key) = it.new_key(it.id(1));
+            let rotation = it.sign(1, it.rotation(new_key));
+            it.accept(&Command::RotateKey(rotation));
+        }),
+    ];
+    let mut assembly = Assembly::of(&[1, 1, 1, 1]);
+    let mut signed = vec![Vec::new(); 4];
+    for (node, act) in acts {
+        signed[node].push(assembly.state().entries() + 1);
+        act(&mut assembly);
+    }
+    for (node, signed) in signed.into_iter().enumerate() {
+        let differences = without(&assembly, Without::Node(assembly.id(node)));
+        assert_eq!(differences.left_out, signed, "{node}");
+    }
+}
+
 proptest! {
     #![proptest_config(crate::config(48))]
 

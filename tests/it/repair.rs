@@ -185,7 +185,39 @@ fn a_torn_tail_is_left_behind() {
     let (done, kept) = repaired(&dir);
     assert_eq!(kept, whole[..ends[ends.len() - 2]]);
     assert_eq!(done.lost_bytes as usize, whole.len() - 1 - kept.len());
-    assert_eq!(done.problem.unwrap().code, "tail.torn");
+    let problem = done.problem.unwrap();
+    assert_eq!(
+        (problem.code, problem.seq),
+        ("tail.torn", done.head.seq + 1)
+    );
+}
+
+#[test]
+fn what_ends_a_repair_is_named_with_its_place() {
+    let top = tempfile::tempdir().unwrap();
+    let dir = top.path().join("dir");
+    let whole = ledger(&dir);
+    let last = segments(&dir).pop().unwrap();
+    let intact = fs::read(&last).unwrap();
+    let endless = [&intact[..], &vec![b'x'; 3 << 20]].concat();
+    fs::write(&last, endless).unwrap();
+    let (done, _) = repaired(&dir);
+    let problem = done.problem.unwrap();
+    let place = (problem.seq, problem.offset);
+    assert_eq!(
+        (problem.code, place),
+        ("line.too-long", (done.head.seq + 1, whole.len() as u64))
+    );
+
+    // A sealed segment has no torn tail.
+    fs::remove_file(&last).unwrap();
+    let sealed = segments(&dir).pop().unwrap();
+    let cut = fs::read(&sealed).unwrap();
+    fs::write(&sealed, &cut[..cut.len() - 1]).unwrap();
+    let (done, _) = repaired(&dir);
+    let problem = done.problem.unwrap();
+    let expected = ("replay.incomplete-batch", done.head.seq + 1);
+    assert_eq!((problem.code, problem.seq), expected);
 }
 
 #[test]

@@ -41,6 +41,18 @@ fn the_bytes_of_a_line_are_fixed() {
 }
 
 #[test]
+fn what_is_wrong_with_data_has_its_place_in_the_line() {
+    for (data, problem) in [(r#"{"a": 1}"#, 5), (r#"{"b":1,"a":2}"#, 7), ("[1]", 0)] {
+        let line = rehashed(&GOLDEN.replace(r#"{"a":1}"#, data));
+        let place = match Line::decode(line.as_bytes()) {
+            Err(LineError::Data { offset, .. } | LineError::Malformed { offset, .. }) => offset,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(place, line.find(data).unwrap() + problem, "{line}");
+    }
+}
+
+#[test]
 fn a_batch_decodes_to_what_was_encoded() {
     let head = Head {
         seq: 41,

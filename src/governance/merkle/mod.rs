@@ -254,6 +254,15 @@ mod tests {
     }
 
     #[test]
+    fn a_part_keeps_the_largest_subtrees_that_it_fills() {
+        let mut part = MerklePart::starting_at(5);
+        (5..21).for_each(|number| part.push(&entry_hash(number)));
+        let heights: Vec<u32> = part.subtrees.iter().map(|subtree| subtree.0).collect();
+        // Leaf 5, then 6 and 7, 8 to 15, 16 to 19, and 20.
+        assert_eq!(heights, [0, 1, 3, 2, 0]);
+    }
+
+    #[test]
     fn a_tree_of_parts_is_the_tree_of_its_leaves() {
         let leaf = |index: u64| Digest::of(&index.to_be_bytes());
         for start in 0..20 {

@@ -248,6 +248,7 @@ fn a_damaged_line_stops_all_signing() {
 #[test]
 fn a_damaged_signature_is_not_handed_out() {
     let dir = tempfile::tempdir().unwrap();
+    sign(&mut open(&dir).unwrap(), "o", "approve", "").unwrap();
     let signed = sign(&mut open(&dir).unwrap(), "p", "approve", "").unwrap();
     let signature = signed.signature.to_string();
     let mut other = signature.clone().into_bytes();
@@ -263,6 +264,10 @@ fn a_damaged_signature_is_not_handed_out() {
     ] {
         assert_eq!(code(sign(&mut journal, "p", decision, "")), expected);
     }
+    let Err(JournalError::Malformed { line, .. }) = sign(&mut journal, "p", "approve", "") else {
+        panic!("handed out");
+    };
+    assert_eq!(line, 2);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Tests that span the module's parts, or check them against other implementations.
 
+mod consensus;
 mod differential;
 mod journal;
 mod keystore;

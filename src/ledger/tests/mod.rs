@@ -9,6 +9,7 @@ mod segments;
 mod snapshots;
 mod suite;
 mod torn;
+mod unread;
 
 use std::fs;
 use std::io::Read as _;
