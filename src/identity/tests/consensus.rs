@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
+use crate::governance::consensus::ConsensusStep;
 use crate::governance::id::LedgerId;
 use crate::governance::key::{Algorithm, Signature};
-use crate::identity::{ConsensusJournal, ConsensusSlot, ConsensusStep, JournalError, SigningKey};
+use crate::identity::{ConsensusJournal, ConsensusSlot, JournalError, SigningKey};
 
 use ConsensusStep::{Precommit, Prevote, Propose};
 
