@@ -397,6 +397,42 @@ fn a_verdict_counts_at_its_own_time_alone() {
     }
 }
 
+#[test]
+fn a_prediction_in_the_place_of_a_consequence_is_refused() {
+    let mut assembly = Assembly::of(&[1, 1, 1]);
+    assembly.pass([0, 1], actions::authorize_model("triage"));
+    assembly.predict("other");
+    let text = String::from_utf8(assembly.bytes().to_vec()).expect("JSON");
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let decided = lines
+        .iter()
+        .position(|line| line.contains("\"consensus_reached\""));
+    let decided = decided.expect("a decision");
+    // Behind the deciding ballot stands the prediction, and nothing that follows from the ballot.
+    lines.drain(decided..decided + 2);
+    let seq = |of: usize| format!("\"seq\":{of},\"batch\":");
+    let places = [
+        (decided - 1, seq(decided) + "[1,3]", seq(decided) + "[1,2]"),
+        (
+            decided,
+            seq(decided + 3) + "[1,1]",
+            seq(decided + 1) + "[2,2]",
+        ),
+    ];
+    for (line, before, after) in places {
+        assert!(lines[line].contains(&before), "{}", lines[line]);
+        lines[line] = lines[line].replace(&before, &after);
+    }
+    let lines: Vec<Vec<u8>> = lines.into_iter().map(String::into_bytes).collect();
+    let bytes = hashed_again(&lines);
+    let error = replay(&bytes[..], &StandInVerifier).expect_err("the decision is missing");
+    assert_eq!(error.seq, decided as u64 + 1);
+    // The ballot and the prediction are in one chunk at one of these lengths.
+    for chunk in (1_000..12_000).step_by(500) {
+        agree(&bytes, 2, chunk).expect("one answer");
+    }
+}
+
 struct Seen(RefCell<Vec<Reached>>);
 
 impl Watcher for Seen {
