@@ -250,8 +250,8 @@ fn with_predictions(ledger: &str) -> String {
     let mut node = Node::open_with(kept, Box::new(Unchecked)).expect("it replays");
     let at = node.state().clock();
     let models = node.state().authorizations().iter().map(|(_, grant)| grant);
-    let models = models.map(|grant| grant.terms().subject.to_string());
-    let granted = models.last().expect("a grant");
+    let mut models = models.map(|grant| grant.terms().subject.to_string());
+    let granted = models.next_back().expect("a grant");
     let prediction = |number: u32| {
         let model = if number % 5 == 3 {
             "did:example:other"
