@@ -249,9 +249,12 @@ fn with_predictions(ledger: &str) -> String {
     let kept = MemoryLedger::from_bytes(ledger.as_bytes().to_vec()).expect("whole batches");
     let mut node = Node::open_with(kept, Box::new(Unchecked)).expect("it replays");
     let at = node.state().clock();
-    let models = node.state().authorizations().iter().map(|(_, grant)| grant);
-    let mut models = models.map(|grant| grant.terms().subject.to_string());
-    let granted = models.next_back().expect("a grant");
+    let mut grants = node.state().authorizations().iter();
+    let granted = grants
+        .next_back()
+        .map(|(_, grant)| grant.terms().subject.to_string());
+    let granted = granted.expect("a grant");
+    drop(grants);
     let prediction = |number: u32| {
         let model = if number % 5 == 3 {
             "did:example:other"
