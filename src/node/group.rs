@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Node, NodeError, entry, recovery_command};
+use super::{Node, NodeError, entry};
 use crate::chain::line::{CheckedEntry, EncodedBatch, encode_checked};
 use crate::governance::command::Command;
 use crate::governance::decide::{Context, decide_in_place};
@@ -121,12 +121,9 @@ impl<L: Ledger> Node<L> {
         stops: bool,
     ) -> Result<Vec<Answer>, NodeError> {
         let prepared = self.prepare(requests, stops, Decided::default())?;
-        if let Some(batch) = &prepared.batch
-            && let Err(error) = self.ledger.append(batch.previous(), batch)
-        {
-            // Where that fails, too, the node knows that it lost step.
-            let _ = self.go_back(None);
-            return Err(error.into());
+        if let Some(batch) = &prepared.batch {
+            let appended = self.ledger.append(batch.previous(), batch);
+            appended.map_err(|error| self.undo(error.into()))?;
         }
         Ok(self.confirm(prepared))
     }
@@ -172,10 +169,7 @@ impl<L: Ledger> Node<L> {
     /// The answers, once the ledger has acknowledged the batch.
     pub(super) fn confirm(&mut self, prepared: Prepared) -> Vec<Answer> {
         if prepared.batch.is_some() {
-            for recovery in &prepared.recoveries {
-                // One that can't be marked is recorded once more, which does no harm.
-                let _ = self.ledger.mark_recorded(recovery);
-            }
+            self.mark_recorded(&prepared.recoveries);
         }
         prepared.decided.answers(prepared.recorded)
     }
@@ -284,13 +278,9 @@ impl<L: Ledger> Node<L> {
         if decided.entries.is_empty() {
             return Ok(None);
         }
-        for recovery in recoveries {
-            let when = When::At(self.state.clock());
-            let (at, events) = (self.decide_at(&recovery_command(recovery), when))
-                .map_err(|error| (None, error))?;
-            for event in events {
-                decided.push(at, event).map_err(|error| (None, error))?;
-            }
+        let records = self.decide_recoveries(recoveries);
+        for (at, event) in records.map_err(|error| (None, error))? {
+            decided.push(at, event).map_err(|error| (None, error))?;
         }
         encode_checked(self.head(), &decided.entries)
             .map(Some)

@@ -301,11 +301,7 @@ impl<L: Ledger> Node<L> {
             }
         };
         self.state.settle(&recorded);
-        for recovery in &recoveries {
-            // The events are recorded. A recovery that can't be marked is recorded once more with
-            // the next append, which does no harm.
-            let _ = self.ledger.mark_recorded(recovery);
-        }
+        self.mark_recorded(&recoveries);
         recorded.truncate(decided);
         Ok(recorded)
     }
@@ -365,6 +361,35 @@ impl<L: Ledger> Node<L> {
             self.go_back(None)?;
         }
         Ok(())
+    }
+
+    /// What becomes of recoveries that have no record yet, each on the state that those before it lead to.
+    fn decide_recoveries(
+        &mut self,
+        recoveries: &[Recovery],
+    ) -> Result<Vec<(Timestamp, Event)>, NodeError> {
+        let mut decided = Vec::new();
+        for recovery in recoveries {
+            let when = When::At(self.state.clock());
+            let (at, events) = self.decide_at(&recovery_command(recovery), when)?;
+            decided.extend(events.into_iter().map(|event| (at, event)));
+        }
+        Ok(decided)
+    }
+
+    /// Notes that recoveries have a record. One that can't be marked is recorded once more with the next
+    /// append, which does no harm.
+    fn mark_recorded(&mut self, recoveries: &[Recovery]) {
+        for recovery in recoveries {
+            let _ = self.ledger.mark_recorded(recovery);
+        }
+    }
+
+    /// Leaves nothing of what was decided and not acknowledged.
+    fn undo(&mut self, error: NodeError) -> NodeError {
+        // Where that fails, too, the node knows that it lost step.
+        let _ = self.go_back(None);
+        error
     }
 
     /// Returns to what the ledger has acknowledged.

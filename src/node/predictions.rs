@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use super::group::{MAX_GROUP_BYTES, When};
-use super::{Node, NodeError, entry, recovery_command};
+use super::{Node, NodeError, entry};
 use crate::chain::line::{CheckedEntry, EncodedBatch, Head, encode_checked};
 use crate::governance::MAX_INTEGER;
 use crate::governance::canonical::{self, Numbers};
@@ -117,13 +117,6 @@ impl<L: Ledger> Node<L> {
         }
     }
 
-    /// Leaves nothing of what was decided and not acknowledged.
-    fn undo(&mut self, error: NodeError) -> NodeError {
-        // Where that fails, too, the node knows that it lost step.
-        let _ = self.go_back(None);
-        error
-    }
-
     fn decide_predictions(
         &mut self,
         predictions: &mut impl Iterator<Item = PreparedPrediction>,
@@ -173,12 +166,8 @@ impl<L: Ledger> Node<L> {
         mut entries: Vec<CheckedEntry>,
         recoveries: &[Recovery],
     ) -> Result<EncodedBatch, NodeError> {
-        for recovery in recoveries {
-            let when = When::At(self.state.clock());
-            let (at, events) = self.decide_at(&recovery_command(recovery), when)?;
-            for event in &events {
-                entries.push(entry(event, at)?);
-            }
+        for (at, event) in self.decide_recoveries(recoveries)? {
+            entries.push(entry(&event, at)?);
         }
         let batch = encode_checked(head, &entries)?;
         for place in batch.entries() {
@@ -299,10 +288,7 @@ impl<L: Ledger> Recording<'_, L> {
             return Err(self.node.undo(error.into()));
         }
         self.node.out_of_step = false;
-        for recovery in &under_way.recoveries {
-            // One that can't be marked is recorded once more, which does no harm.
-            let _ = self.node.ledger.mark_recorded(recovery);
-        }
+        self.node.mark_recorded(&under_way.recoveries);
         self.durable.extend(under_way.recorded);
         Ok(())
     }
