@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::file::append_or_leave;
 use super::{JOURNAL_DIR, JournalError};
 use crate::governance::consensus::{self, ConsensusStep};
 use crate::governance::id::LedgerId;
@@ -143,15 +144,7 @@ impl ConsensusJournal {
         line.push('\n');
         if self.height() == Some(record.height) {
             let end = self.file.metadata()?.len();
-            let written = (&self.file)
-                .write_all(line.as_bytes())
-                .and_then(|()| self.file.sync_data());
-            if written.is_err() {
-                // Should this fail as well, the next opening drops the line or keeps it: either is
-                // safe, for the signature never left.
-                let _ = self.file.set_len(end);
-            }
-            written?;
+            append_or_leave(&self.file, end, &line)?;
         } else {
             self.replace(&line)?;
             self.records.clear();

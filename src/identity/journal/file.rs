@@ -120,15 +120,7 @@ impl JournalFile {
             Ok(line) => line,
             Err(error) => return Err(self.io_error(io::Error::other(error.to_string()))),
         };
-        let written = (&self.file)
-            .write_all(line.as_bytes())
-            .and_then(|()| self.file.sync_data());
-        if let Err(error) = written {
-            // Nobody may be handed a signature that a crash could make the journal forget. Should
-            // this fail as well, the next user of the journal syncs or drops the line.
-            let _ = self.cut_off();
-            return Err(self.io_error(error));
-        }
+        append_or_leave(&self.file, self.index.end, line).map_err(|error| self.io_error(error))?;
         let number = self.index.lines + 1;
         self.index
             .add(line.as_bytes())
@@ -149,4 +141,18 @@ impl JournalFile {
             source,
         }
     }
+}
+
+/// Appends a line, durably, to a journal that ends at `end`. Where that fails, what of it was written goes:
+/// nobody may be handed a signature that a crash could make the journal forget.
+pub(super) fn append_or_leave(mut file: &File, end: u64, line: &str) -> io::Result<()> {
+    let written = file
+        .write_all(line.as_bytes())
+        .and_then(|()| file.sync_data());
+    if written.is_err() {
+        // Should this fail as well, whoever opens the journal next syncs the line or drops it. Either is
+        // safe, for the signature never left.
+        let _ = file.set_len(end);
+    }
+    written
 }
