@@ -12,7 +12,7 @@ use super::judge::{Bounds, Objection, check_newcomer, judge};
 use super::ledger::ClusterLedger;
 use super::mempool::{self, Mempool, Waiting};
 use super::outcome::{Outcome, RecordedEntry};
-use super::store::{Decision, Decisions, StoreError, Undecided};
+use super::store::{Decision, Decisions, StoreError, Undecided, put};
 use super::value::{MAX_COMMANDS, MAX_VALUE_BYTES, Value, ValueError};
 use crate::chain::line::Head;
 use crate::cluster::command;
@@ -410,12 +410,8 @@ fn put_genesis(dir: &Path) -> Result<(), ReplicaError> {
         |source| ReplicaError::Io { path, source }
     };
     let bytes = fs::read(&genesis).map_err(io(&genesis))?;
-    let temporary = ledger.join("genesis.new");
     fs::create_dir_all(&ledger)
-        .and_then(|()| fs::write(&temporary, bytes))
-        .and_then(|()| fs::File::open(&temporary)?.sync_all())
-        .and_then(|()| fs::rename(&temporary, &segment))
-        .and_then(|()| fs::File::open(&ledger)?.sync_all())
+        .and_then(|()| put(&ledger, FIRST_SEGMENT, &bytes))
         .and_then(|()| fs::File::open(dir)?.sync_all())
         .map_err(io(&segment))
 }

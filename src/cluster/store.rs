@@ -227,6 +227,19 @@ fn read_line(path: &Path, height: u64, line: &[u8]) -> Result<Decision, StoreErr
     Ok(decision)
 }
 
+/// Puts a whole file into a directory. It is on disk when this returns; a crash leaves all of it or none.
+///
+/// # Errors
+/// Where the system refuses.
+pub(super) fn put(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let temporary = dir.join(format!("{name}.new"));
+    let mut file = File::create(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temporary, dir.join(name))?;
+    File::open(dir)?.sync_all()
+}
+
 /// The values of the next height that a node has made or received.
 #[derive(Debug)]
 pub struct Undecided {
@@ -271,16 +284,8 @@ impl Undecided {
         if self.values.contains_key(&id) {
             return Ok(());
         }
-        let path = self.dir.join(id.to_string());
-        let temporary = self.dir.join("new");
-        File::create(&temporary)
-            .and_then(|mut file| {
-                file.write_all(value.bytes())?;
-                file.sync_all()
-            })
-            .and_then(|()| fs::rename(&temporary, &path))
-            .and_then(|()| File::open(&self.dir)?.sync_all())
-            .map_err(io_error(&path))?;
+        let name = id.to_string();
+        put(&self.dir, &name, value.bytes()).map_err(io_error(&self.dir.join(name)))?;
         self.values.insert(id, value);
         Ok(())
     }
