@@ -63,15 +63,18 @@ fn a_seed_gives_the_same_report_and_ledger_wherever_it_runs() {
     assert_ne!(once.head, run(&other).unwrap().head);
 }
 
+fn holds_and_meets(scenario: &str, what: &str) {
+    let scenario: Scenario = scenario.parse().unwrap();
+    let report = run(&scenario).unwrap();
+    assert_eq!(report.violation, None);
+    assert!(report.met.contains_key(what), "{:?}", report.met);
+}
+
 /// One half of a lie is passed on while the only other honest node is down; the other half comes to that
 /// node a day later and agrees with its ledger, so that only the first half can tell it.
 #[test]
 fn a_node_that_was_down_hears_of_the_lie_that_was_passed_on_meanwhile() {
-    let scenario: Scenario = MISSED.parse().unwrap();
-    let report = run(&scenario).unwrap();
-    assert_eq!(report.violation, None);
-    let accused = "command: submit-contradicting-heads";
-    assert!(report.met.contains_key(accused), "{:?}", report.met);
+    holds_and_meets(MISSED, "command: submit-contradicting-heads");
 }
 
 const MISSED: &str = r#"
@@ -139,11 +142,7 @@ percent = 85
 /// A node meant to accuse, and was down or had lost its last write when the moment came.
 #[test]
 fn an_accusation_is_not_forgotten_over_a_restart() {
-    let scenario: Scenario = FORGOTTEN.parse().unwrap();
-    let report = run(&scenario).unwrap();
-    assert_eq!(report.violation, None);
-    let accused = "command: submit-evidence";
-    assert!(report.met.contains_key(accused), "{:?}", report.met);
+    holds_and_meets(FORGOTTEN, "command: submit-evidence");
 }
 
 const FORGOTTEN: &str = r#"

@@ -99,6 +99,15 @@ fn segments(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// Lines 1 and 2, 3 and 4, and 5, a batch for each segment but the first; two segments are sealed.
+fn three_segments() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = FileLedger::create_on(Faulty::default(), dir.path(), SMALL).unwrap();
+    fill(&mut ledger, &[1, 1, 2, 1]);
+    assert_eq!(segments(dir.path()).len(), 3);
+    dir
+}
+
 /// Opens without waiting for the disk.
 fn open(dir: &Path) -> Result<FileLedger<Faulty>, OpenError> {
     FileLedger::open_on(Faulty::default(), dir, AT_ONCE)

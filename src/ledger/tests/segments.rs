@@ -10,15 +10,6 @@ use crate::ledger::{AppendError, Diagnosis};
 /// A code, and the damage that it stands for.
 type Damage<'a> = (&'a str, &'a dyn Fn(&Path));
 
-/// A ledger with three segments, two of them sealed.
-fn three_segments() -> TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    let mut ledger = FileLedger::create_on(Faulty::default(), dir.path(), SMALL).unwrap();
-    fill(&mut ledger, &[1, 1, 2, 1]);
-    assert_eq!(segments(dir.path()).len(), 3);
-    dir
-}
-
 fn seals(dir: &Path) -> PathBuf {
     dir.join("ledger/SHA256SUMS")
 }
