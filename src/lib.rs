@@ -129,6 +129,8 @@ pub mod identity;
 pub mod ledger;
 pub mod node;
 pub mod parallel;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod replay;
 #[cfg(feature = "simulation")]
 pub mod simulation;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::exit::Exit;
 use crate::governance::rejection::{Category, Rejection};
 use crate::identity::{ExportError, JournalError, KeyStoreError, SigningKeyError};
-use crate::ledger::{AppendError, OpenError};
+use crate::ledger::{AppendError, OpenError, UpstreamError};
 use crate::node::NodeError;
 use crate::replay::ReplayError;
 
@@ -161,10 +161,40 @@ impl From<OpenError> for Failure {
                 Some("`althing verify` lists everything that is wrong; nothing was changed"),
             ),
             OpenError::Io { .. } => (Exit::Failure, hint_of(error.code())),
+            OpenError::Upstream(error) => (upstream_exit(error), upstream_hint(error)),
         };
         let mut failure = Self::caused(exit, error.code(), &error);
         failure.hint = hint.map(str::to_owned);
         failure
+    }
+}
+
+impl From<UpstreamError> for Failure {
+    fn from(error: UpstreamError) -> Self {
+        let mut failure = Self::caused(upstream_exit(&error), error.code(), &error);
+        failure.hint = upstream_hint(&error).map(str::to_owned);
+        failure
+    }
+}
+
+const fn upstream_exit(error: &UpstreamError) -> Exit {
+    if error.is_of_history() {
+        Exit::ChainBroken
+    } else {
+        Exit::Failure
+    }
+}
+
+const fn upstream_hint(error: &UpstreamError) -> Option<&'static str> {
+    match error {
+        UpstreamError::InUse { .. } => {
+            Some("one process writes at a time: try again, or wait longer with --wait SECONDS")
+        }
+        UpstreamError::Changed { .. } | UpstreamError::Gone { .. } => Some(
+            "the history on the server was rewritten or put back: this machine's copy still holds \
+             what it once said",
+        ),
+        _ => None,
     }
 }
 

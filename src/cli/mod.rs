@@ -25,6 +25,7 @@ mod session;
 mod statement_file;
 mod style;
 mod tree;
+mod upstream;
 
 use std::io::Write as _;
 use std::process::ExitCode;

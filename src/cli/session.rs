@@ -1,5 +1,6 @@
 //! What a command works with: the ledger, the keys and the time.
 
+use std::cell::Cell;
 use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -15,8 +16,10 @@ use super::exit::Exit;
 use super::remembered::Memory;
 use super::style::escaped;
 use super::tree;
+use super::upstream;
 use crate::chain::line::{Head, Line};
 use crate::chain::lines::{Ending, LineReader};
+use crate::chain::place::Prefix;
 use crate::cli::progress::ReplayBar;
 use crate::clock::system_time;
 use crate::governance::command::Command;
@@ -28,9 +31,13 @@ use crate::governance::state::State;
 use crate::governance::time::Timestamp;
 use crate::governance::tree_head::TreeHead;
 use crate::identity::{KeyStore, MlDsaVerifier, SigningJournal, SigningKey};
-use crate::ledger::{FileLedger, LedgerReader, OpenOptions, UnreadLedger, Wait};
+use crate::ledger::upstream::compare;
+use crate::ledger::{
+    AppendError, FileLedger, Ledger as _, LedgerReader, OpenError, OpenOptions, UnreadLedger,
+    Upstream, Wait,
+};
 use crate::node::snapshots::{Ignored, Skipped, Snapshots};
-use crate::node::{Node, When};
+use crate::node::{Node, NodeError, When};
 use crate::parallel::Parallel;
 use crate::replay::{Replay, Replayed, Snapshot};
 use crate::state_dir::StateDir;
@@ -39,6 +46,9 @@ use crate::state_dir::StateDir;
 pub struct Session {
     global: Global,
     ledger: PathBuf,
+    /// What the ledger's directory is a copy of, where the user named no directory.
+    upstream: Option<Arc<dyn Upstream>>,
+    is_caught_up: Cell<bool>,
     keys: KeyStore,
     memory: Memory,
 }
@@ -90,16 +100,113 @@ impl Session {
             Some(dir) => dir.clone(),
             None => default_key_dir()?,
         };
-        let ledger = global.ledger.clone();
+        let memory = Memory::new(match &global.state {
+            Some(dir) => dir.clone(),
+            None => default_state_dir()?,
+        });
+        let named = global.ledger.clone();
+        let named = named.unwrap_or_else(|| PathBuf::from("./althing-ledger"));
+        let upstream = upstream::named(&named)?;
+        let ledger = match &upstream {
+            Some(upstream) => upstream::copy_of(upstream.as_ref(), memory.dir()),
+            None => named,
+        };
         Ok(Self {
             global: global.clone(),
-            ledger: ledger.unwrap_or_else(|| PathBuf::from("./althing-ledger")),
+            ledger,
+            upstream,
+            is_caught_up: Cell::new(false),
             keys: KeyStore::new(dir),
-            memory: Memory::new(match &global.state {
-                Some(dir) => dir.clone(),
-                None => default_state_dir()?,
-            }),
+            memory,
         })
+    }
+
+    /// Holds what the ledger is a copy of to the copy, byte by byte, if it is one.
+    pub fn compare_with_upstream(&self) -> Result<(), Failure> {
+        if let Some(upstream) = &self.upstream {
+            let reader = LedgerReader::open(&self.ledger)?;
+            compare(upstream.as_ref(), reader.reader())?;
+        }
+        Ok(())
+    }
+
+    /// Lets a copy be fetched anew, for who knows why the upstream holds another history; where the old
+    /// one is kept. Nothing where there is none.
+    pub fn set_copy_aside(&self) -> Result<Option<String>, Failure> {
+        if self.upstream.is_none() || !self.ledger.exists() {
+            return Ok(None);
+        }
+        let kept = (1_u32..)
+            .map(|number| self.ledger.with_extension(format!("old-{number}")))
+            .find(|kept| !kept.exists());
+        let kept = kept.unwrap_or_default();
+        fs::rename(&self.ledger, &kept).map_err(|error| Failure::file(&self.ledger, &error))?;
+        Ok(Some(kept.display().to_string()))
+    }
+
+    /// Waits until somebody appends, or for so long.
+    pub fn wait_for_more(&self, at_most: Duration) -> Result<(), Failure> {
+        match &self.upstream {
+            Some(upstream) => {
+                upstream.wait_for_more(at_most)?;
+                self.take_what_is_new()
+            }
+            None => {
+                std::thread::sleep(at_most);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes what others appended, where the ledger is a copy, once in a command: it is one look at the
+    /// ledger.
+    pub fn catch_up(&self) -> Result<(), Failure> {
+        if !self.is_caught_up.get() {
+            self.take_what_is_new()?;
+            self.is_caught_up.set(true);
+        }
+        Ok(())
+    }
+
+    /// Takes what others appended, where the ledger is a copy. While another process of this user does
+    /// so, what that has taken is what there is.
+    pub fn take_what_is_new(&self) -> Result<(), Failure> {
+        let Some(upstream) = &self.upstream else {
+            return Ok(());
+        };
+        upstream.check()?;
+        let options = OpenOptions {
+            wait: self.wait(),
+            prefix: self.known_prefix(),
+            ..OpenOptions::default()
+        };
+        match upstream::open_copy(&self.ledger, options) {
+            Ok(mut copy) => Ok(copy.catch_up(upstream.as_ref())?),
+            Err(OpenError::InUse { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What a snapshot stands for need not be read to open the copy.
+    fn known_prefix(&self) -> Option<Prefix> {
+        let snapshot = self.snapshots()?.find().snapshot?;
+        Some(snapshot.header().prefix())
+    }
+
+    /// Makes an empty ledger to found one on.
+    pub fn create_ledger(&self) -> Result<FileLedger, Failure> {
+        let Some(upstream) = &self.upstream else {
+            return Ok(FileLedger::create(&self.ledger)?);
+        };
+        upstream.set_up()?;
+        let mut ledger = FileLedger::create(&self.ledger)?;
+        ledger.follow(Arc::clone(upstream));
+        ledger.resume(self.wait())?;
+        if *ledger.head() != Head::GENESIS {
+            let path = PathBuf::from(upstream.name());
+            return Err(OpenError::Exists { path }.into());
+        }
+        Ok(ledger)
     }
 
     /// The ledger's directory.
@@ -138,9 +245,12 @@ impl Session {
 
     /// Opens the ledger for writing.
     pub fn open_node(&self) -> Result<Node<FileLedger>, Failure> {
+        self.catch_up()?;
         let dir = self.ledger_dir();
         // What was seen here before was acknowledged: no torn tail may hold it.
         let known = self.memory.of_path(dir)?;
+        // A copy is not synced as it grows: what a loss of power takes of it is fetched again.
+        let known = known.filter(|_| self.upstream.is_none());
         let options = OpenOptions {
             wait: self.wait(),
             acknowledged: known.map(|head| head.tree.size),
@@ -167,6 +277,11 @@ impl Session {
             Ok((merkle, node.ledger().reader_behind(bytes)))
         })?;
         self.remember(&head);
+        if let Some(upstream) = &self.upstream {
+            let mut node = node;
+            node.follow(Arc::clone(upstream), self.wait())?;
+            return Ok(node);
+        }
         Ok(node)
     }
 
@@ -241,6 +356,7 @@ impl Session {
 
     /// Opens the ledger for reading.
     pub fn open_reader(&self) -> Result<LedgerReader, Failure> {
+        self.catch_up()?;
         Ok(LedgerReader::open(self.ledger_dir())?)
     }
 
@@ -251,6 +367,7 @@ impl Session {
 
     /// Replays the ledger without writing to it.
     pub fn read(&self) -> Result<Replayed, Failure> {
+        self.catch_up()?;
         let Some(snapshots) = self.snapshots() else {
             let replayed = self.replay_with(&MlDsaVerifier)?;
             self.say_what_was_read(&replayed.state, None);
@@ -265,6 +382,7 @@ impl Session {
     /// As [`read`](Self::read), and gives only the state and the head: the Merkle tree over a long
     /// history is work.
     fn read_state(&self) -> Result<(State, Head), Failure> {
+        self.catch_up()?;
         let Some(snapshots) = self.snapshots() else {
             let (state, head) = self.rebuild_with(&MlDsaVerifier)?;
             self.say_what_was_read(&state, None);
@@ -294,6 +412,7 @@ impl Session {
 
     /// As [`replay_with`](Self::replay_with), and gives only the state and the head.
     pub fn rebuild_with(&self, verifier: &Verifier) -> Result<(State, Head), Failure> {
+        self.catch_up()?;
         let rebuilt = Parallel::new(verifier)
             .watched_by(&self.bar())
             .rebuild_dir(self.ledger_dir());
@@ -379,6 +498,7 @@ impl Session {
     }
 
     fn read_up_to(&self, at: At) -> Result<(State, Digest), Failure> {
+        self.catch_up()?;
         let snapshot = self.snapshot_before(at);
         let prefix = snapshot.as_ref().map(|it| it.header().prefix());
         let reader = LedgerReader::open_behind(self.ledger_dir(), prefix.as_ref())?;
@@ -456,7 +576,15 @@ impl Session {
         command: &Command,
     ) -> Result<Vec<Recorded>, Failure> {
         let at = self.write_time(node)?;
-        Ok(node.submit(command, at)?)
+        match node.submit(command, at) {
+            // After a change of servers the turn may be another's, too: decide again on what it left.
+            Err(NodeError::Append(AppendError::HeadMoved { .. })) if self.upstream.is_some() => {
+                node.release();
+                node.resume(self.wait())?;
+                Ok(node.submit(command, self.write_time(node)?)?)
+            }
+            submitted => Ok(submitted?),
+        }
     }
 
     /// Loads a key from the user's key directory, and its journal.

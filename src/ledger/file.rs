@@ -13,6 +13,7 @@ use super::prefix::place_of_last_line;
 use super::reader::SegmentReader;
 use super::recovery::{self, Recovery};
 use super::storage::{Disk, Storage, StorageFile, copy, create_dirs};
+use super::upstream::{Upstream, UpstreamError};
 use super::writing::{OpenFile, Writing, Written};
 use super::{AppendError, Appended, Ledger, check_continues, full_or, tip_after};
 use crate::chain::line::{EncodedBatch, Head};
@@ -79,13 +80,26 @@ pub struct FileLedger<S: Storage = Disk> {
     storage: S,
     layout: Layout,
     segment_bytes: u64,
-    contents: Contents<S>,
+    pub(super) contents: Contents<S>,
     prefix: Option<Prefix>,
+    /// What the files are a copy of, if they are one.
+    pub(super) upstream: Option<Arc<dyn Upstream>>,
     poisoned: bool,
-    /// The batch that was begun and has not ended: its length, and the tip behind it.
-    begun: Option<(u64, Tip)>,
+    begun: Option<Begun>,
+    /// Up to where the caller knows the ledger, where that is not its end: taking it up failed half-way.
+    known: Option<(u64, Tip)>,
     /// `None` while the ledger is released to others.
     lock: Option<S::Lock>,
+}
+
+/// The batch that was begun and has not ended.
+#[derive(Debug)]
+struct Begun {
+    bytes: u64,
+    /// The tip behind it.
+    tip: Tip,
+    /// The batch itself, where the upstream has to take it first.
+    batch: Option<Arc<EncodedBatch>>,
 }
 
 impl FileLedger {
@@ -191,8 +205,10 @@ impl<S: Storage> FileLedger<S> {
             segment_bytes: options.segment_bytes,
             contents,
             prefix,
+            upstream: None,
             poisoned: false,
             begun: None,
+            known: None,
             lock: Some(lock),
         })
     }
@@ -301,19 +317,22 @@ impl<S: Storage> FileLedger<S> {
         Ok(())
     }
 
-    /// Starts another segment where `batch` would make this one too long.
-    fn make_room(&mut self, batch: &EncodedBatch) -> Result<(), AppendError> {
+    /// Starts another segment where a batch would make this one too long.
+    pub(super) fn make_room(&mut self, batch_bytes: u64) -> io::Result<()> {
         let bytes = self.contents.active.bytes;
-        let after = bytes.saturating_add(batch.bytes().len() as u64);
-        if bytes == 0 || after <= self.segment_bytes {
+        if bytes == 0 || bytes.saturating_add(batch_bytes) <= self.segment_bytes {
             return Ok(());
         }
-        let rolled = self.contents.roll(&self.storage, &self.layout);
-        rolled.map_err(|error| full_or(error, AppendError::Io))
+        self.contents.roll(&self.storage, &self.layout)
     }
 
     /// Everything of an append that comes before the write.
-    fn prepare(&mut self, expected: &Head, batch: &EncodedBatch) -> Result<(), AppendError> {
+    fn prepare(
+        &mut self,
+        expected: &Head,
+        batch: &EncodedBatch,
+        upstream: Option<Arc<EncodedBatch>>,
+    ) -> Result<(), AppendError> {
         if self.poisoned {
             return Err(AppendError::Poisoned);
         }
@@ -324,9 +343,33 @@ impl<S: Storage> FileLedger<S> {
         self.check_length()?;
         // Until the write has ended well: it may panic, or nobody may ask what came of it.
         self.poisoned = true;
-        self.make_room(batch)?;
-        self.begun = Some((batch.bytes().len() as u64, tip_after(batch)));
+        let bytes = batch.bytes().len() as u64;
+        if self.upstream.is_none() {
+            self.make_room(bytes)
+                .map_err(|error| full_or(error, AppendError::Io))?;
+        }
+        self.begun = Some(Begun {
+            bytes,
+            tip: tip_after(batch),
+            batch: upstream,
+        });
         Ok(())
+    }
+
+    /// Copies what the upstream has taken. Where it has not, nothing was written here.
+    fn follow_up(
+        &mut self,
+        outcome: Result<(), AppendError>,
+        batch: &EncodedBatch,
+    ) -> Result<(), AppendError> {
+        self.begun = None;
+        if outcome.is_ok() {
+            // The upstream has it, whatever becomes of the copy.
+            self.keep(batch.bytes(), tip_after(batch))
+                .map_err(AppendError::DurabilityUnknown)?;
+        }
+        self.poisoned = false;
+        outcome
     }
 }
 
@@ -336,13 +379,21 @@ impl<S: Storage> Ledger for FileLedger<S> {
     }
 
     fn append(&mut self, expected: &Head, batch: &EncodedBatch) -> Result<(), AppendError> {
-        self.prepare(expected, batch)?;
+        self.prepare(expected, batch, None)?;
+        if let Some(upstream) = &self.upstream {
+            let outcome = upstream.append(batch);
+            return self.follow_up(outcome, batch);
+        }
         let written = (self.contents.file).write(batch, self.contents.hash.clone());
         self.end(written)
     }
 
     fn begin(&mut self, expected: &Head, batch: Arc<EncodedBatch>) -> Result<Writing, AppendError> {
-        self.prepare(expected, &batch)?;
+        if let Some(upstream) = self.upstream.clone() {
+            self.prepare(expected, &batch, Some(Arc::clone(&batch)))?;
+            return Ok(Writing::new(move || Written::of(upstream.append(&batch))));
+        }
+        self.prepare(expected, &batch, None)?;
         let file = self.contents.file.share();
         let hash = self.contents.hash.clone();
         Ok(Writing::new(move || file.write(&batch, hash)))
@@ -350,8 +401,11 @@ impl<S: Storage> Ledger for FileLedger<S> {
 
     fn end(&mut self, written: Written) -> Result<(), AppendError> {
         let begun = self.begun.take();
+        if let Some(batch) = begun.as_ref().and_then(|begun| begun.batch.clone()) {
+            return self.follow_up(written.outcome(), &batch);
+        }
         let appendix = written.0?;
-        let (Some((bytes, tip)), Some(appendix)) = (begun, appendix) else {
+        let (Some(Begun { bytes, tip, .. }), Some(appendix)) = (begun, appendix) else {
             return Err(AppendError::Poisoned);
         };
         if appendix.head != tip.head {
@@ -368,7 +422,11 @@ impl<S: Storage> Ledger for FileLedger<S> {
         Ok(Box::new(self.reader_behind(0)))
     }
 
+    /// What became of a copy is no matter of the ledger's.
     fn unrecorded_recoveries(&self) -> io::Result<Vec<Recovery>> {
+        if self.upstream.is_some() {
+            return Ok(Vec::new());
+        }
         recovery::unrecorded(&self.storage, &self.layout)
     }
 
@@ -387,6 +445,9 @@ impl<S: Storage> Ledger for FileLedger<S> {
             return;
         }
         if let Some(lock) = self.lock.take() {
+            if let Some(upstream) = &self.upstream {
+                upstream.end_turn();
+            }
             lock.leave_in_order();
         }
     }
@@ -398,14 +459,25 @@ impl<S: Storage> Ledger for FileLedger<S> {
         }
         let lock = acquire(&self.storage, &self.layout, wait)?;
         let dir = self.layout.dir.clone();
-        let offset = self.bytes();
+        let (offset, tip) = self.known.unwrap_or((self.bytes(), self.contents.tip));
         let found = self.examine_the_rest(&lock).map_err(OpenError::io(&dir))?;
         // Under the path there may be another file by now, even one of the same length.
         let sealed = self.contents.sealed.clone();
         self.contents = Contents::adopt(&self.storage, &self.layout, sealed, found)?;
+        if let Some(upstream) = self.upstream.clone()
+            && let Err(error) = self.take_turn(upstream.as_ref(), wait)
+        {
+            if !matches!(error, UpstreamError::Copy { .. }) {
+                lock.leave_in_order();
+            }
+            self.known = Some((offset, tip));
+            return Err(error.into());
+        }
+        self.known = None;
         self.lock = Some(lock);
         Ok((self.bytes() > offset).then(|| Appended {
             offset,
+            tip,
             bytes: Box::new(self.reader_behind(offset)),
         }))
     }

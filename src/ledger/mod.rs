@@ -25,6 +25,7 @@ mod seals;
 pub mod snapshots;
 pub mod storage;
 mod tail;
+pub mod upstream;
 mod writing;
 
 #[cfg(test)]
@@ -51,6 +52,7 @@ pub use open::{OpenError, check_exists};
 pub use reader::{LedgerReader, UnreadLedger};
 pub use recovery::Recovery;
 pub use snapshots::{SnapshotFile, SnapshotFiles, SnapshotKey};
+pub use upstream::{Row, Upstream, UpstreamError};
 pub use writing::{Writing, Written};
 
 /// A chain of batches that can be appended to and read from its first line.
@@ -136,6 +138,8 @@ pub trait Ledger {
 pub struct Appended<'a> {
     /// Where they start, from the ledger's first byte.
     pub offset: u64,
+    /// The last line before them.
+    pub tip: Tip,
     /// The bytes.
     pub bytes: Box<dyn Read + 'a>,
 }

@@ -10,6 +10,7 @@ use super::lock::LockError;
 use super::prefix::compare_in;
 use super::seals::{SealError, Seals, digest, hash_of};
 use super::storage::Storage;
+use super::upstream::UpstreamError;
 use crate::chain::place::Prefix;
 use crate::governance::digest::Digest;
 
@@ -58,6 +59,9 @@ pub enum OpenError {
         /// How.
         source: io::Error,
     },
+    /// What it is a copy of can't be followed.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
 }
 
 fn holder(pid: Option<u32>) -> String {
@@ -75,6 +79,7 @@ impl OpenError {
             Self::InUse { .. } => "ledger.in-use",
             Self::Refused { refusal, .. } => refusal.code,
             Self::Io { source, .. } => io_code(source),
+            Self::Upstream(error) => error.code(),
         }
     }
 

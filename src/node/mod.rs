@@ -11,10 +11,10 @@ pub mod shared;
 pub mod snapshots;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::chain::line::{CheckedEntry, EncodeError, Head, encode_checked};
 use crate::chain::merkle::MerkleAccumulator;
-use crate::chain::verify::Tip;
 use crate::governance::command::Command;
 use crate::governance::decide::{Context, decide, decide_in_place};
 use crate::governance::event::{Event, Recorded, RecoveryRecorded};
@@ -25,7 +25,7 @@ use crate::governance::state::State;
 use crate::governance::time::{Seconds, Timestamp};
 use crate::identity::MlDsaVerifier;
 use crate::ledger::{
-    AppendError, FileLedger, Ledger, OpenError, OpenOptions, Recovery, Wait, io_code,
+    AppendError, FileLedger, Ledger, OpenError, OpenOptions, Recovery, Upstream, Wait, io_code,
 };
 use crate::parallel;
 use crate::replay::{CatchUp, ReplayError};
@@ -130,6 +130,15 @@ impl Node<FileLedger> {
     /// As [`open_dir`](Self::open_dir).
     pub fn open_dir_with(dir: &Path, options: OpenOptions) -> Result<Self, NodeError> {
         Self::open(FileLedger::open_with(dir, options)?)
+    }
+
+    /// Makes the ledger a copy of `upstream` from now on, and takes what is missing.
+    ///
+    /// # Errors
+    /// As [`resume`](Self::resume).
+    pub fn follow(&mut self, upstream: Arc<dyn Upstream>, wait: Wait) -> Result<(), NodeError> {
+        self.ledger.follow(upstream);
+        self.resume(wait)
     }
 }
 
@@ -329,10 +338,6 @@ impl<L: Ledger> Node<L> {
     /// [`NodeError::Open`] where somebody else keeps writing or the ledger is damaged,
     /// [`NodeError::Replay`] where what was appended is not what the rules give.
     pub fn resume(&mut self, wait: Wait) -> Result<(), NodeError> {
-        let tip = Tip {
-            head: *self.ledger.head(),
-            timestamp: Some(self.state.clock()),
-        };
         let Some(appended) = self.ledger.resume(wait)? else {
             return Ok(());
         };
@@ -341,7 +346,7 @@ impl<L: Ledger> Node<L> {
         let catch_up = CatchUp {
             state: &mut self.state,
             merkle: &mut self.merkle,
-            tip,
+            tip: appended.tip,
             offset: appended.offset,
         };
         catch_up.replay(appended.bytes, self.verifier.as_ref())?;

@@ -25,7 +25,6 @@ use crate::governance::policy::Policy;
 use crate::governance::statement::Statement;
 use crate::governance::weight::Weight;
 use crate::identity::{MlDsaVerifier, PublicKeyExport};
-use crate::ledger::FileLedger;
 use crate::node::Node;
 
 /// Arguments of `init`.
@@ -242,7 +241,7 @@ fn found_ledger(genesis: &Genesis, session: &Session) -> Result<InitReport, Fail
             verifier: &verifier,
         },
     )?;
-    let ledger = FileLedger::create(session.ledger_dir())?;
+    let ledger = session.create_ledger()?;
     let node = Node::found(ledger, genesis, at)?;
     let state = node.state();
     Ok(InitReport {

@@ -1,7 +1,6 @@
 //! `althing log`: read the history.
 
 use std::collections::VecDeque;
-use std::thread;
 use std::time::Duration;
 
 use clap::Args;
@@ -73,7 +72,7 @@ pub fn run(log: &Log, session: &Session, output: &Output) -> Result<Exit, Failur
     let mut last = oldest_first(log, session, output, &mut names)?;
     if log.follow {
         loop {
-            thread::sleep(POLL);
+            session.wait_for_more(POLL)?;
             let print = |text: String| output.text(&text);
             last = read(log, session, last, &mut names, print, output)?;
         }

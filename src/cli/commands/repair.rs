@@ -101,6 +101,7 @@ impl Report for RepairReport {
 
 /// Runs `althing repair`.
 pub fn run(command: &Repair, session: &Session, output: &Output) -> Result<Exit, Failure> {
+    session.catch_up()?;
     let repaired = repair::repair(session.ledger_dir(), &command.out, &MlDsaVerifier)?;
     output.report(&RepairReport {
         out: command.out.display().to_string(),

@@ -153,6 +153,7 @@ pub fn run(command: &SnapshotCommand, session: &Session, output: &Output) -> Res
             output.report(&CreateReport::of(&taken))?;
         }
         SnapshotCommand::Inspect => {
+            session.catch_up()?;
             // Says that there is no ledger where there is none.
             crate::ledger::check_exists(session.ledger_dir())?;
             output.report(&inspect(&snapshots)?)?;

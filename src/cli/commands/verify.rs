@@ -18,7 +18,7 @@ use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
 use crate::cli::problem::Problem;
 use crate::cli::session::Session;
-use crate::cli::style::{bad, bold, dim, fields, good};
+use crate::cli::style::{bad, bold, dim, escaped, fields, good};
 use crate::cli::tree;
 use crate::governance::digest::Digest;
 use crate::governance::invariant;
@@ -147,6 +147,10 @@ pub fn run(verify: &Verify, session: &Session, output: &Output) -> Result<Exit, 
         .as_deref()
         .map(super::checkpoint::read)
         .transpose()?;
+    if *forget && let Some(kept) = session.set_copy_aside()? {
+        output.note(&format!("the old copy is kept as {}", escaped(&kept)));
+    }
+    session.catch_up()?;
     let sound = (!invariants)
         .then(|| session.verify_sound(&MlDsaVerifier))
         .flatten();
@@ -157,6 +161,15 @@ pub fn run(verify: &Verify, session: &Session, output: &Output) -> Result<Exit, 
     if *forget {
         let id = head.map(|head| head.origin.ledger);
         session.memory().forget(session.ledger_dir(), id)?;
+    }
+    if report.ok
+        && let Err(failure) = session.compare_with_upstream()
+    {
+        if failure.exit != Exit::ChainBroken {
+            return Err(failure);
+        }
+        report.fault(&failure);
+        exit = failure.exit;
     }
     if let Some(head) = head.filter(|_| report.ok) {
         let pinned = checkpoint.as_deref().zip(pinned.as_ref());

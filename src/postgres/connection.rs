@@ -1,0 +1,144 @@
+//! A connection that is made again where it breaks.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use postgres::Client;
+use postgres::config::SslMode;
+use postgres::error::{DbError, SqlState};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::address::{Address, with_sources};
+
+/// How long one host is tried.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a connection may be silent before the server is asked whether it lives, and how often.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// How long what was sent may stay without an answer of the server's machine.
+const SILENCE: Duration = Duration::from_secs(20);
+
+/// A connection with what was noticed on it.
+pub(super) struct Connection {
+    pub(super) client: Client,
+    /// Whether the server warned that a commit may not have reached its standbys.
+    is_in_doubt: Arc<AtomicBool>,
+}
+
+impl Connection {
+    /// Connects to the first host that takes writes.
+    pub(super) fn open(address: &Address) -> io::Result<Self> {
+        let mut config = address.config.clone();
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT_TIMEOUT);
+        }
+        config.keepalives_idle(KEEPALIVE);
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(SILENCE);
+        }
+        config.application_name("althing");
+        if config.get_password().is_none()
+            && let Ok(password) = std::env::var("PGPASSWORD")
+        {
+            config.password(password);
+        }
+        let is_in_doubt = Arc::new(AtomicBool::new(false));
+        let doubt = Arc::clone(&is_in_doubt);
+        let notice = move |notice: DbError| {
+            if *notice.code() == SqlState::WARNING {
+                doubt.store(true, Ordering::SeqCst);
+            }
+        };
+        config.notice_callback(notice);
+        let connected = if address.config.get_ssl_mode() == SslMode::Disable {
+            config.connect(postgres::NoTls)
+        } else {
+            let tls = client_config(address.root_certificates.as_deref())?;
+            config.connect(MakeRustlsConnect::new(tls))
+        };
+        let mut client = connected.map_err(|error| io::Error::other(with_sources(&error)))?;
+        insist_on_durability(&mut client)
+            .map_err(|error| io::Error::other(with_sources(&error)))?;
+        Ok(Self {
+            client,
+            is_in_doubt,
+        })
+    }
+
+    /// Whether the server warned of a commit that may not be durable since this was last asked.
+    pub(super) fn take_doubt(&self) -> bool {
+        self.is_in_doubt.swap(false, Ordering::SeqCst)
+    }
+}
+
+/// A server may be set up to acknowledge what is not on its disk.
+fn insist_on_durability(client: &mut Client) -> Result<(), postgres::Error> {
+    let row = client.query_one("SELECT current_setting('synchronous_commit')", &[])?;
+    if matches!(row.get::<_, &str>(0), "off" | "local") {
+        client.batch_execute("SET synchronous_commit = on")?;
+    }
+    Ok(())
+}
+
+fn client_config(roots: Option<&Path>) -> io::Result<ClientConfig> {
+    let mut store = RootCertStore::empty();
+    match roots {
+        Some(path) => {
+            let pem = fs::read(path)
+                .map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
+            for certificate in CertificateDer::pem_slice_iter(&pem) {
+                let bad = |error: &dyn std::error::Error| {
+                    io::Error::other(format!("{}: {error}", path.display()))
+                };
+                let certificate = certificate.map_err(|error| bad(&error))?;
+                store.add(certificate).map_err(|error| bad(&error))?;
+            }
+        }
+        None => {
+            let found = rustls_native_certs::load_native_certs();
+            store.add_parsable_certificates(found.certs);
+        }
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_root_certificates(store)
+        .with_no_client_auth();
+    Ok(config)
+}
+
+/// Whether trying again, on another connection, may help: the server is gone, going or not the primary.
+pub(super) fn is_of_the_connection(error: &postgres::Error) -> bool {
+    if error.is_closed() {
+        return true;
+    }
+    match error.code() {
+        None => true,
+        Some(code) => {
+            let class = code.code();
+            // Connection exceptions, operator intervention, a transaction that was rolled back for
+            // others' sake, and a server that has become a standby.
+            class.starts_with("08")
+                || class.starts_with("57P")
+                || class.starts_with("40")
+                || *code == SqlState::READ_ONLY_SQL_TRANSACTION
+        }
+    }
+}
+
+/// Whether the constraints refused a row: the head is another, or the row is there already.
+pub(super) fn is_conflict(error: &postgres::Error) -> bool {
+    matches!(
+        error.code(),
+        Some(code) if *code == SqlState::UNIQUE_VIOLATION || *code == SqlState::FOREIGN_KEY_VIOLATION
+    )
+}

@@ -1,0 +1,366 @@
+//! A ledger's table, as an upstream.
+
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use postgres::Client;
+use postgres::error::SqlState;
+use postgres::fallible_iterator::FallibleIterator as _;
+
+use super::address::{Address, with_sources};
+use super::connection::{Connection, is_conflict, is_of_the_connection};
+use super::schema;
+use crate::chain::line::{EncodedBatch, Head};
+use crate::governance::digest::Digest;
+use crate::ledger::{AppendError, Row, Upstream, UpstreamError, Wait};
+
+/// How long an append looks for a server that takes it, after the one that it had is gone.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The ledger of one schema, through one connection.
+///
+/// Compare-and-append is the constraints': a row names the number and hash of the row before it. An
+/// append whose answer is lost is tried again as it is, on whatever server takes writes by then: its
+/// hashes tell its rows from anybody else's, so it is there once. Turns are an advisory lock, which the
+/// end of a connection gives back.
+pub struct Table {
+    address: Address,
+    patience: Duration,
+    connection: Mutex<Option<Connection>>,
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Table {
+    /// The table at `address`. Nothing is connected yet.
+    #[must_use]
+    pub const fn new(address: Address) -> Self {
+        Self {
+            address,
+            patience: PATIENCE,
+            connection: Mutex::new(None),
+        }
+    }
+
+    /// Looks for a server for so long, instead of a minute, when the one that it had is gone.
+    #[must_use]
+    pub const fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    fn failed(&self, source: io::Error) -> UpstreamError {
+        let name = self.name();
+        UpstreamError::Failed { name, source }
+    }
+
+    fn failed_sql(&self, error: &postgres::Error) -> UpstreamError {
+        self.failed(io::Error::other(with_sources(error)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Connection>> {
+        // A connection behind a panic is as good as any: the server knows what was committed.
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks the server something, once on each of two connections at the most: the first may have been
+    /// closed since it was last used.
+    fn once<T>(
+        &self,
+        ask: impl FnMut(&mut Connection) -> Result<T, postgres::Error>,
+    ) -> Result<T, UpstreamError> {
+        self.once_unless(|| false, ask)
+    }
+
+    /// As [`once`](Self::once), but not again where `has_begun` says that too much came of it already.
+    fn once_unless<T>(
+        &self,
+        has_begun: impl Fn() -> bool,
+        mut ask: impl FnMut(&mut Connection) -> Result<T, postgres::Error>,
+    ) -> Result<T, UpstreamError> {
+        let mut slot = self.lock();
+        let was_open = slot.is_some();
+        let mut answer = self.ask(&mut slot, &mut ask);
+        if let Err(Problem::Sql(error)) = &answer
+            && is_of_the_connection(error)
+        {
+            *slot = None;
+            if was_open && !has_begun() {
+                answer = self.ask(&mut slot, &mut ask);
+            }
+        }
+        answer.map_err(|problem| match problem {
+            Problem::Io(error) => self.failed(error),
+            Problem::Sql(error) => self.failed_sql(&error),
+        })
+    }
+
+    fn ask<T>(
+        &self,
+        slot: &mut Option<Connection>,
+        ask: &mut impl FnMut(&mut Connection) -> Result<T, postgres::Error>,
+    ) -> Result<T, Problem> {
+        let connection = match slot {
+            Some(connection) => connection,
+            None => slot.insert(Connection::open(&self.address).map_err(Problem::Io)?),
+        };
+        ask(connection).map_err(Problem::Sql)
+    }
+
+    /// Inserts the rows of a batch in one statement, and so in one transaction.
+    fn insert(
+        &self,
+        connection: &mut Connection,
+        batch: &EncodedBatch,
+    ) -> Result<(), postgres::Error> {
+        let entries = batch.entries();
+        let lines = entries.iter().map(|it| batch.bytes().get(it.range.clone()));
+        let lines: Vec<&[u8]> = lines.map(Option::unwrap_or_default).collect();
+        let numbers: Vec<i64> = entries.iter().map(|it| it.seq.cast_signed()).collect();
+        let hashes: Vec<&[u8]> = entries.iter().map(|it| &it.hash.as_bytes()[..]).collect();
+        let first = &batch.previous().hash.as_bytes()[..];
+        let before: Vec<&[u8]> = std::iter::once(first)
+            .chain(hashes.iter().copied())
+            .take(entries.len())
+            .collect();
+        let insert = format!(
+            "INSERT INTO {}.entries (seq, hash, prev_hash, line)
+             SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bytea[])",
+            self.address.schema
+        );
+        connection
+            .client
+            .execute(&insert, &[&numbers, &hashes, &before, &lines])
+            .map(drop)
+    }
+
+    /// What became of a batch that the constraints refused: it is there already, or another is.
+    fn judge(
+        &self,
+        connection: &mut Connection,
+        batch: &EncodedBatch,
+    ) -> Result<Result<(), AppendError>, postgres::Error> {
+        let schema = &self.address.schema;
+        let ours = batch.head();
+        let select = format!("SELECT hash FROM {schema}.entries WHERE seq = $1");
+        let seq = ours.seq.cast_signed();
+        let found = connection.client.query_opt(&select, &[&seq])?;
+        // Each row binds all rows before it: if the last is ours, all are.
+        if found.is_some_and(|row| row.get::<_, &[u8]>(0) == ours.hash.as_bytes()) {
+            return Ok(Ok(()));
+        }
+        let select = format!("SELECT seq, hash FROM {schema}.entries ORDER BY seq DESC LIMIT 1");
+        let head = connection.client.query_opt(&select, &[])?;
+        let head = head.map_or(Head::GENESIS, |row| Head {
+            seq: row.get::<_, i64>(0).cast_unsigned(),
+            hash: digest(row.get(1)),
+        });
+        Ok(Err(AppendError::HeadMoved {
+            expected: *batch.previous(),
+            found: head,
+        }))
+    }
+
+    fn try_append(
+        &self,
+        slot: &mut Option<Connection>,
+        batch: &EncodedBatch,
+    ) -> Result<Result<(), AppendError>, Problem> {
+        self.ask(
+            slot,
+            &mut |connection| match self.insert(connection, batch) {
+                Ok(()) if connection.take_doubt() => {
+                    let reason = "the server warns that its standbys may not have it";
+                    Ok(Err(AppendError::DurabilityUnknown(io::Error::other(
+                        reason,
+                    ))))
+                }
+                Ok(()) => Ok(Ok(())),
+                Err(error) if is_conflict(&error) => self.judge(connection, batch),
+                Err(error) => Err(error),
+            },
+        )
+    }
+}
+
+enum Problem {
+    Io(io::Error),
+    Sql(postgres::Error),
+}
+
+impl Problem {
+    /// Whether another connection may help.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Io(_) => true,
+            Self::Sql(error) => is_of_the_connection(error),
+        }
+    }
+
+    /// Whether the server may have got it and not have answered.
+    fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Sql(error) if error.code().is_none())
+            || matches!(self, Self::Sql(error) if error.code() == Some(&SqlState::ADMIN_SHUTDOWN))
+    }
+
+    fn into_io(self) -> io::Error {
+        match self {
+            Self::Io(error) => error,
+            Self::Sql(error) => io::Error::other(with_sources(&error)),
+        }
+    }
+}
+
+impl Upstream for Table {
+    fn set_up(&self) -> Result<(), UpstreamError> {
+        self.once(|connection| schema::migrate(&mut connection.client, &self.address.schema))
+    }
+
+    fn check(&self) -> Result<(), UpstreamError> {
+        let name = &self.address.schema;
+        let problem = match self.once(|it| schema::version(&mut it.client, name))? {
+            Some(schema::VERSION) => return Ok(()),
+            None | Some(0) => format!("there is no ledger in schema {name}"),
+            Some(version) => format!(
+                "schema {name} has version {version}, and this program knows version {}",
+                schema::VERSION
+            ),
+        };
+        Err(self.failed(io::Error::new(io::ErrorKind::NotFound, problem)))
+    }
+
+    fn wait_for_more(&self, at_most: Duration) -> Result<(), UpstreamError> {
+        let listen = format!("LISTEN {}_entries", self.address.schema);
+        self.once(|connection| {
+            connection.client.batch_execute(&listen)?;
+            let mut notifications = connection.client.notifications();
+            notifications.timeout_iter(at_most).next().map(drop)
+        })
+    }
+
+    fn take_turn(&self, wait: Wait) -> Result<(), UpstreamError> {
+        let key = format!("althing turn {}", self.address.schema);
+        let taken = self.once(|connection| {
+            let client = &mut connection.client;
+            let attempt = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))";
+            let is_free: bool = client.query_one(attempt, &[&key])?.get(0);
+            match wait {
+                Wait::For(time) if !is_free => wait_for_turn(client, &key, time),
+                _ => Ok(is_free),
+            }
+        })?;
+        if taken {
+            return Ok(());
+        }
+        Err(UpstreamError::InUse { name: self.name() })
+    }
+
+    fn end_turn(&self) {
+        let mut slot = self.lock();
+        if let Some(connection) = slot.as_mut()
+            && connection
+                .client
+                .execute("SELECT pg_advisory_unlock_all()", &[])
+                .is_err()
+        {
+            // The end of the connection gives the lock back.
+            *slot = None;
+        }
+    }
+
+    fn append(&self, batch: &EncodedBatch) -> Result<(), AppendError> {
+        let mut slot = self.lock();
+        let deadline = Instant::now() + self.patience;
+        let mut is_unanswered = false;
+        loop {
+            let problem = match self.try_append(&mut slot, batch) {
+                Ok(outcome) => return outcome,
+                Err(problem) => problem,
+            };
+            is_unanswered |= problem.is_unanswered();
+            if !problem.may_pass() || Instant::now() >= deadline {
+                let error = problem.into_io();
+                return Err(if is_unanswered {
+                    AppendError::DurabilityUnknown(error)
+                } else {
+                    AppendError::Io(error)
+                });
+            }
+            *slot = None;
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn rows_from(
+        &self,
+        head: &Head,
+        take: &mut dyn FnMut(&Row<'_>) -> Result<(), UpstreamError>,
+    ) -> Result<(), UpstreamError> {
+        let select = format!(
+            "SELECT seq, hash, prev_hash, line FROM {}.entries WHERE seq >= $1 ORDER BY seq",
+            self.address.schema
+        );
+        let from = head.seq.cast_signed();
+        // What `take` refuses is no failure of the server's.
+        let mut refused = None;
+        let has_begun = Cell::new(false);
+        let begun = || has_begun.get();
+        self.once_unless(begun, |connection| {
+            let mut rows = connection.client.query_raw(&select, [&from])?;
+            while let Some(row) = rows.next()? {
+                has_begun.set(true);
+                let row = Row {
+                    seq: row.get::<_, i64>(0).cast_unsigned(),
+                    hash: row.get(1),
+                    prev_hash: row.get(2),
+                    line: row.get(3),
+                };
+                if let Err(error) = take(&row) {
+                    refused = Some(error);
+                    break;
+                }
+            }
+            Ok(())
+        })?;
+        refused.map_or(Ok(()), Err)
+    }
+
+    fn name(&self) -> String {
+        self.address.to_string()
+    }
+}
+
+/// Waits in line; whether it is this writer's turn then.
+fn wait_for_turn(client: &mut Client, key: &str, time: Duration) -> Result<bool, postgres::Error> {
+    // None at all would mean for ever.
+    let milliseconds = time.as_millis().clamp(1, i32::MAX as u128);
+    client.batch_execute(&format!("SET lock_timeout = {milliseconds}"))?;
+    let lock = "SELECT pg_advisory_lock(hashtextextended($1, 0))";
+    let taken = client.execute(lock, &[&key]);
+    client.batch_execute("SET lock_timeout = 0")?;
+    match taken {
+        Ok(_) => Ok(true),
+        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// A hash of the table's, for people to read.
+fn digest(bytes: &[u8]) -> Digest {
+    <[u8; 32]>::try_from(bytes).map_or(Digest::of(bytes), Digest::from_bytes)
+}
