@@ -4,6 +4,7 @@
 //! Pure: no clock, no files, no randomness. What is hashed is always the raw bytes as they stand;
 //! nothing is ever serialized again in order to be verified.
 
+pub mod batches;
 pub mod checkpoint;
 pub mod line;
 pub mod lines;

@@ -38,8 +38,15 @@ pub struct Args {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// The directory of the ledger. [default: ./althing-ledger]
-    #[arg(long, global = true, env = "ALTHING_LEDGER", value_name = "DIR")]
+    /// The directory of the ledger, or the URL of its database: postgres://user@host/database.
+    /// [default: ./althing-ledger]
+    #[arg(
+        long,
+        global = true,
+        env = "ALTHING_LEDGER",
+        value_name = "DIR|URL",
+        hide_env_values = true
+    )]
     pub ledger: Option<PathBuf>,
     /// The directory of your keys. [default: althing/keys in the user's data directory]
     #[arg(long, global = true, env = "ALTHING_KEYS", value_name = "DIR")]
@@ -154,6 +161,8 @@ pub enum Command {
     Policy(commands::policy::PolicyCommand),
     /// Write the history in another form.
     Export(commands::export::Export),
+    /// Take a ledger over from its files.
+    Import(commands::import::Import),
     /// Simulate rounds of consensus with Byzantine nodes.
     #[command(subcommand, after_long_help = help!("  althing simulate run examples/scenarios/equivocator.toml\n  althing simulate sweep --svg decisions.svg"))]
     Simulate(commands::simulate::SimulateCommand),

@@ -116,6 +116,7 @@ fn run(args: Args, output: &Output) -> Result<Exit, Failure> {
         Command::Diff(diff) => commands::diff::run(&diff, output),
         Command::Policy(policy) => commands::policy::run(&policy, &session, output),
         Command::Export(export) => commands::export::run(&export, &session, output),
+        Command::Import(import) => commands::import::run(&import, &session, output),
         Command::Simulate(simulate) => commands::simulate::run(&simulate, output),
         #[cfg(feature = "cluster")]
         Command::Cluster(cluster) => commands::cluster::run(&cluster, &session, output),

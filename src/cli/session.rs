@@ -195,18 +195,36 @@ impl Session {
 
     /// Makes an empty ledger to found one on.
     pub fn create_ledger(&self) -> Result<FileLedger, Failure> {
-        let Some(upstream) = &self.upstream else {
+        if self.upstream.is_none() {
             return Ok(FileLedger::create(&self.ledger)?);
-        };
-        upstream.set_up()?;
-        let mut ledger = FileLedger::create(&self.ledger)?;
-        ledger.follow(Arc::clone(upstream));
-        ledger.resume(self.wait())?;
+        }
+        let ledger = self.open_or_create_ledger()?;
         if *ledger.head() != Head::GENESIS {
-            let path = PathBuf::from(upstream.name());
+            let path = PathBuf::from(self.ledger_name());
             return Err(OpenError::Exists { path }.into());
         }
         Ok(ledger)
+    }
+
+    /// Opens the ledger for writing, or makes an empty one.
+    pub fn open_or_create_ledger(&self) -> Result<FileLedger, Failure> {
+        let options = OpenOptions::from(self.wait());
+        let Some(upstream) = &self.upstream else {
+            return Ok(upstream::open_copy(&self.ledger, options)?);
+        };
+        upstream.set_up()?;
+        let mut ledger = upstream::open_copy(&self.ledger, options)?;
+        ledger.follow(Arc::clone(upstream));
+        ledger.resume(self.wait())?;
+        Ok(ledger)
+    }
+
+    /// What the user calls the ledger's place.
+    pub fn ledger_name(&self) -> String {
+        match &self.upstream {
+            Some(upstream) => upstream.name(),
+            None => self.ledger.display().to_string(),
+        }
     }
 
     /// The ledger's directory.

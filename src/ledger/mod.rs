@@ -22,6 +22,7 @@ pub mod prefix;
 pub mod reader;
 pub mod recovery;
 mod seals;
+mod settling;
 pub mod snapshots;
 pub mod storage;
 mod tail;

@@ -61,7 +61,13 @@ pub enum OpenError {
     },
     /// What it is a copy of can't be followed.
     #[error(transparent)]
-    Upstream(#[from] UpstreamError),
+    Upstream(Box<UpstreamError>),
+}
+
+impl From<UpstreamError> for OpenError {
+    fn from(error: UpstreamError) -> Self {
+        Self::Upstream(Box::new(error))
+    }
 }
 
 fn holder(pid: Option<u32>) -> String {

@@ -15,10 +15,11 @@ use sha2::Digest as _;
 use super::AppendError;
 use super::file::FileLedger;
 use super::storage::{Storage, StorageFile as _};
-use super::{Ledger as _, Wait, io_code};
-use crate::chain::line::{EncodedBatch, Head};
+use super::{Ledger as _, Wait, io_code, tip_after};
+use crate::chain::batches::BatchAssembler;
+use crate::chain::line::{EncodedBatch, Head, Line};
 use crate::chain::lines::{Ending, LineReader};
-use crate::chain::verify::{ChainVerifier, Tip, VerifyError};
+use crate::chain::verify::{Tip, VerifyError};
 
 /// Where a ledger is kept that several machines append to.
 ///
@@ -85,6 +86,33 @@ pub struct Row<'a> {
     pub prev_hash: &'a [u8],
     /// The line, without its line feed.
     pub line: &'a [u8],
+}
+
+impl Row<'_> {
+    fn check(&self, line: &Line<'_>) -> Result<(), Refused> {
+        let columns = [
+            ("number", self.seq == line.seq),
+            ("hash", self.hash == line.entry_hash.as_bytes()),
+            ("previous hash", self.prev_hash == line.prev_hash.as_bytes()),
+        ];
+        match columns.into_iter().find(|(_, is_right)| !is_right) {
+            Some((column, _)) => Err(Refused::Column(column, line.seq)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why a row is not taken.
+enum Refused {
+    Chain(VerifyError),
+    /// This column of this row.
+    Column(&'static str, u64),
+}
+
+impl From<VerifyError> for Refused {
+    fn from(error: VerifyError) -> Self {
+        Self::Chain(error)
+    }
 }
 
 /// An upstream does not do what it is asked to.
@@ -227,12 +255,10 @@ impl<S: Storage> FileLedger<S> {
         let head = self.contents.tip.head;
         let mut incoming = Incoming::of(upstream.name(), self.contents.tip);
         upstream.rows_from(&head, &mut |row| {
-            let Some(tip) = incoming.take(row, &head)? else {
+            let Some(batch) = incoming.take(row, &head)? else {
                 return Ok(());
             };
-            let kept = self.keep(&incoming.batch, tip);
-            incoming.batch.clear();
-            kept.map_err(|source| UpstreamError::Copy {
+            self.keep(&batch).map_err(|source| UpstreamError::Copy {
                 name: incoming.name.clone(),
                 source,
             })
@@ -240,15 +266,16 @@ impl<S: Storage> FileLedger<S> {
         incoming.end(&head)
     }
 
-    /// Writes a whole batch of which it is known that it continues the tip.
-    pub(super) fn keep(&mut self, batch: &[u8], tip: Tip) -> io::Result<()> {
-        self.make_room(batch.len() as u64)?;
-        self.contents.file.with(|file| file.append(batch))?;
+    /// Writes a batch of which it is known that it continues the tip.
+    pub(super) fn keep(&mut self, batch: &EncodedBatch) -> io::Result<()> {
+        let bytes = batch.bytes();
+        self.make_room(bytes.len() as u64)?;
+        self.contents.file.with(|file| file.append(bytes))?;
         if let Some(hash) = &mut self.contents.hash {
-            hash.update(batch);
+            hash.update(bytes);
         }
-        self.contents.active.bytes += batch.len() as u64;
-        self.contents.tip = tip;
+        self.contents.active.bytes += bytes.len() as u64;
+        self.contents.tip = tip_after(batch);
         Ok(())
     }
 }
@@ -270,12 +297,10 @@ pub fn compare(upstream: &dyn Upstream, copy: impl Read) -> Result<u64, Upstream
         })?;
         let ours = ours.filter(|line| line.ending == Ending::LineFeed);
         if ours.is_some_and(|line| line.bytes != row.line) {
-            let seq = incoming.verifier.head().seq.saturating_add(1);
+            let seq = incoming.lines.tip().head.seq.saturating_add(1);
             return Err(incoming.differs(seq, Some(row.seq)));
         }
-        incoming.take(row, &Head::GENESIS)?;
-        incoming.batch.clear();
-        Ok(())
+        incoming.take(row, &Head::GENESIS).map(drop)
     })?;
     incoming.end(&Head::GENESIS)?;
     let rest = lines.next_line().map_err(|error| UpstreamError::Copy {
@@ -283,33 +308,30 @@ pub fn compare(upstream: &dyn Upstream, copy: impl Read) -> Result<u64, Upstream
         source: io::Error::other(error),
     })?;
     match rest.filter(|line| line.ending == Ending::LineFeed) {
-        Some(_) => Err(incoming.differs(incoming.verifier.head().seq.saturating_add(1), None)),
-        None => Ok(incoming.verifier.head().seq),
+        Some(_) => Err(incoming.differs(incoming.lines.tip().head.seq.saturating_add(1), None)),
+        None => Ok(incoming.lines.tip().head.seq),
     }
 }
 
 /// Rows on their way into a copy.
 struct Incoming {
     name: String,
-    verifier: ChainVerifier,
+    lines: BatchAssembler,
     /// Whether the row of the head was seen.
     has_begun: bool,
-    /// The lines of the batch that is not whole yet.
-    batch: Vec<u8>,
 }
 
 impl Incoming {
-    fn of(name: String, tip: Tip) -> Self {
+    const fn of(name: String, tip: Tip) -> Self {
         Self {
             name,
-            verifier: ChainVerifier::resume(tip),
-            has_begun: tip.head == Head::GENESIS,
-            batch: Vec::new(),
+            lines: BatchAssembler::behind(tip),
+            has_begun: tip.head.seq == 0,
         }
     }
 
-    /// Takes the next row, the first of which must be that of `head`; the new tip where a batch is whole.
-    fn take(&mut self, row: &Row<'_>, head: &Head) -> Result<Option<Tip>, UpstreamError> {
+    /// Takes the next row, the first of which must be that of `head`; `Some` where a batch is whole.
+    fn take(&mut self, row: &Row<'_>, head: &Head) -> Result<Option<EncodedBatch>, UpstreamError> {
         if !self.has_begun {
             self.has_begun = true;
             let is_same = row.seq == head.seq && row.hash == head.hash.as_bytes();
@@ -319,44 +341,26 @@ impl Incoming {
                 Err(self.differs(head.seq, Some(row.seq)))
             };
         }
-        let line = self
-            .verifier
-            .read(row.line)
-            .map_err(|error| UpstreamError::Chain {
-                name: self.name.clone(),
-                seq: row.seq,
-                error,
-            })?;
-        let columns = [
-            ("number", row.seq == line.seq),
-            ("hash", row.hash == line.entry_hash.as_bytes()),
-            ("previous hash", row.prev_hash == line.prev_hash.as_bytes()),
-        ];
-        if let Some((column, _)) = columns.into_iter().find(|(_, is_right)| !is_right) {
-            return Err(UpstreamError::Column {
-                name: self.name.clone(),
-                seq: line.seq,
-                column,
-            });
-        }
-        self.batch.extend_from_slice(row.line);
-        self.batch.push(b'\n');
-        Ok(self
-            .verifier
-            .batch_complete()
-            .then(|| self.verifier.committed()))
+        let taken = self.lines.push(row.line, |line| row.check(line));
+        taken.map_err(|refused| {
+            let (name, seq) = (self.name.clone(), row.seq);
+            match refused {
+                Refused::Chain(error) => UpstreamError::Chain { name, seq, error },
+                Refused::Column(column, seq) => UpstreamError::Column { name, seq, column },
+            }
+        })
     }
 
     fn end(&self, head: &Head) -> Result<(), UpstreamError> {
         if !self.has_begun {
             return Err(self.differs(head.seq, None));
         }
-        if self.verifier.batch_complete() {
+        if self.lines.batch_complete() {
             return Ok(());
         }
         Err(UpstreamError::HalfABatch {
             name: self.name.clone(),
-            seq: self.verifier.committed().head.seq,
+            seq: self.lines.committed().head.seq,
         })
     }
 

@@ -121,6 +121,15 @@ impl SubmitError {
             Self::Abandoned => "node.abandoned",
         }
     }
+
+    /// Whether somebody else appended first, so that the command is to be decided again on that.
+    fn is_overtaken(&self) -> bool {
+        matches!(
+            self,
+            Self::Failed(error)
+                if matches!(error.as_ref(), NodeError::Append(AppendError::HeadMoved { .. }))
+        )
+    }
 }
 
 impl From<NodeError> for SubmitError {
@@ -186,6 +195,8 @@ impl<L: Ledger> SharedNode<L> {
     /// restored before anything else is taken.
     pub fn submit(&self, command: Command, now: Timestamp) -> Result<Vec<Recorded>, SubmitError> {
         let at = When::Clock(now);
+        // Whoever shares the ledger may lose its turn with the server that kept it.
+        let spare = self.0.turns.map(|_| command.clone());
         let mut request = Request { command, at };
         loop {
             let (group, place) = self.0.join(request);
@@ -194,9 +205,13 @@ impl<L: Ledger> SharedNode<L> {
             if let Some(leader) = leader {
                 leader.lead();
             }
-            match group.told(place) {
-                Told::Answer(answer) => return answer,
-                Told::NotLookedAt(again) => request = *again,
+            match (group.told(place), &spare) {
+                (Told::Answer(Err(error)), Some(command)) if error.is_overtaken() => {
+                    let command = command.clone();
+                    request = Request { command, at };
+                }
+                (Told::Answer(answer), _) => return answer,
+                (Told::NotLookedAt(again), _) => request = *again,
             }
         }
     }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use postgres::Client;
 use postgres::config::SslMode;
 use postgres::error::{DbError, SqlState};
+use postgres::{Client, Statement};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
@@ -29,6 +29,8 @@ const SILENCE: Duration = Duration::from_secs(20);
 /// A connection with what was noticed on it.
 pub(super) struct Connection {
     pub(super) client: Client,
+    /// The statement that inserts rows, once it was needed.
+    insert: Option<Statement>,
     /// Whether the server warned that a commit may not have reached its standbys.
     is_in_doubt: Arc<AtomicBool>,
 }
@@ -69,8 +71,21 @@ impl Connection {
             .map_err(|error| io::Error::other(with_sources(&error)))?;
         Ok(Self {
             client,
+            insert: None,
             is_in_doubt,
         })
+    }
+
+    /// The statement that inserts the rows of a batch: numbers, hashes, hashes before, lines.
+    pub(super) fn prepared_insert(&mut self, schema: &str) -> Result<Statement, postgres::Error> {
+        if let Some(insert) = &self.insert {
+            return Ok(insert.clone());
+        }
+        let insert = self.client.prepare(&format!(
+            "INSERT INTO {schema}.entries (seq, hash, prev_hash, line)
+             SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bytea[])"
+        ))?;
+        Ok(self.insert.insert(insert).clone())
     }
 
     /// Whether the server warned of a commit that may not be durable since this was last asked.

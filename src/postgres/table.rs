@@ -33,7 +33,15 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub struct Table {
     address: Address,
     patience: Duration,
-    connection: Mutex<Option<Connection>>,
+    slot: Mutex<Slot>,
+}
+
+/// A place for one connection.
+#[derive(Default)]
+struct Slot {
+    connection: Option<Connection>,
+    /// Whether there ever was one: a server that was never there is not waited for.
+    has_served: bool,
 }
 
 impl fmt::Debug for Table {
@@ -51,7 +59,10 @@ impl Table {
         Self {
             address,
             patience: PATIENCE,
-            connection: Mutex::new(None),
+            slot: Mutex::new(Slot {
+                connection: None,
+                has_served: false,
+            }),
         }
     }
 
@@ -67,59 +78,31 @@ impl Table {
         UpstreamError::Failed { name, source }
     }
 
-    fn failed_sql(&self, error: &postgres::Error) -> UpstreamError {
-        self.failed(io::Error::other(with_sources(error)))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Connection>> {
+    fn lock(&self) -> MutexGuard<'_, Slot> {
         // A connection behind a panic is as good as any: the server knows what was committed.
-        self.connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the server something, once on each of two connections at the most: the first may have been
-    /// closed since it was last used.
-    fn once<T>(
+    /// Asks the server something that may be asked again where there is no answer.
+    fn ask<T>(
         &self,
         ask: impl FnMut(&mut Connection) -> Result<T, postgres::Error>,
     ) -> Result<T, UpstreamError> {
-        self.once_unless(|| false, ask)
+        self.ask_unless(|| false, ask)
     }
 
-    /// As [`once`](Self::once), but not again where `has_begun` says that too much came of it already.
-    fn once_unless<T>(
+    /// As [`ask`](Self::ask), but not again where `has_begun` says that too much came of it already.
+    fn ask_unless<T>(
         &self,
         has_begun: impl Fn() -> bool,
         mut ask: impl FnMut(&mut Connection) -> Result<T, postgres::Error>,
     ) -> Result<T, UpstreamError> {
-        let mut slot = self.lock();
-        let was_open = slot.is_some();
-        let mut answer = self.ask(&mut slot, &mut ask);
-        if let Err(Problem::Sql(error)) = &answer
-            && is_of_the_connection(error)
-        {
-            *slot = None;
-            if was_open && !has_begun() {
-                answer = self.ask(&mut slot, &mut ask);
-            }
-        }
-        answer.map_err(|problem| match problem {
-            Problem::Io(error) => self.failed(error),
-            Problem::Sql(error) => self.failed_sql(&error),
-        })
-    }
-
-    fn ask<T>(
-        &self,
-        slot: &mut Option<Connection>,
-        ask: &mut impl FnMut(&mut Connection) -> Result<T, postgres::Error>,
-    ) -> Result<T, Problem> {
-        let connection = match slot {
-            Some(connection) => connection,
-            None => slot.insert(Connection::open(&self.address).map_err(Problem::Io)?),
-        };
-        ask(connection).map_err(Problem::Sql)
+        let asked = self
+            .lock()
+            .ask_until_answered(&self.address, self.patience, |connection| {
+                ask(connection).map_err(|error| (error, has_begun()))
+            });
+        asked.map_err(|unanswered| self.failed(unanswered.error))
     }
 
     /// Inserts the rows of a batch in one statement, and so in one transaction.
@@ -138,11 +121,7 @@ impl Table {
             .chain(hashes.iter().copied())
             .take(entries.len())
             .collect();
-        let insert = format!(
-            "INSERT INTO {}.entries (seq, hash, prev_hash, line)
-             SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bytea[])",
-            self.address.schema
-        );
+        let insert = connection.prepared_insert(&self.address.schema)?;
         connection
             .client
             .execute(&insert, &[&numbers, &hashes, &before, &lines])
@@ -178,62 +157,90 @@ impl Table {
 
     fn try_append(
         &self,
-        slot: &mut Option<Connection>,
+        connection: &mut Connection,
         batch: &EncodedBatch,
-    ) -> Result<Result<(), AppendError>, Problem> {
-        self.ask(
-            slot,
-            &mut |connection| match self.insert(connection, batch) {
-                Ok(()) if connection.take_doubt() => {
-                    let reason = "the server warns that its standbys may not have it";
-                    Ok(Err(AppendError::DurabilityUnknown(io::Error::other(
-                        reason,
-                    ))))
-                }
-                Ok(()) => Ok(Ok(())),
-                Err(error) if is_conflict(&error) => self.judge(connection, batch),
-                Err(error) => Err(error),
-            },
-        )
+    ) -> Result<Result<(), AppendError>, postgres::Error> {
+        match self.insert(connection, batch) {
+            Ok(()) if connection.take_doubt() => {
+                let reason = "the server warns that its standbys may not have it";
+                Ok(Err(AppendError::DurabilityUnknown(io::Error::other(
+                    reason,
+                ))))
+            }
+            Ok(()) => Ok(Ok(())),
+            Err(error) if is_conflict(&error) => self.judge(connection, batch),
+            Err(error) => Err(error),
+        }
     }
 }
 
-enum Problem {
-    Io(io::Error),
-    Sql(postgres::Error),
+/// Nobody answered, or the answer was no.
+struct Unanswered {
+    error: io::Error,
+    /// Whether a server may have got the question.
+    was_sent: bool,
 }
 
-impl Problem {
-    /// Whether another connection may help.
-    fn may_pass(&self) -> bool {
-        match self {
-            Self::Io(_) => true,
-            Self::Sql(error) => is_of_the_connection(error),
+impl Slot {
+    /// Asks on one connection after the other, for as long as a server that is gone may be replaced.
+    /// With an error comes whether it is the last word all the same.
+    fn ask_until_answered<T>(
+        &mut self,
+        address: &Address,
+        patience: Duration,
+        mut ask: impl FnMut(&mut Connection) -> Result<T, (postgres::Error, bool)>,
+    ) -> Result<T, Unanswered> {
+        let deadline = Instant::now() + patience;
+        let mut was_sent = false;
+        loop {
+            let error = match self.connection(address) {
+                Err(error) => error,
+                Ok(connection) => match ask(connection) {
+                    Ok(answer) => return Ok(answer),
+                    Err((error, is_final)) => {
+                        was_sent |= may_have_arrived(&error);
+                        let may_pass = is_of_the_connection(&error);
+                        let error = io::Error::other(with_sources(&error));
+                        if !may_pass || is_final {
+                            return Err(Unanswered { error, was_sent });
+                        }
+                        error
+                    }
+                },
+            };
+            self.connection = None;
+            if !self.has_served || Instant::now() >= deadline {
+                return Err(Unanswered { error, was_sent });
+            }
+            thread::sleep(PAUSE);
         }
     }
 
-    /// Whether the server may have got it and not have answered.
-    fn is_unanswered(&self) -> bool {
-        matches!(self, Self::Sql(error) if error.code().is_none())
-            || matches!(self, Self::Sql(error) if error.code() == Some(&SqlState::ADMIN_SHUTDOWN))
+    fn connection(&mut self, address: &Address) -> io::Result<&mut Connection> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => Connection::open(address)?,
+        };
+        self.has_served = true;
+        Ok(self.connection.insert(connection))
     }
+}
 
-    fn into_io(self) -> io::Error {
-        match self {
-            Self::Io(error) => error,
-            Self::Sql(error) => io::Error::other(with_sources(&error)),
-        }
-    }
+/// Whether the server may have got what was sent, and not have lived to answer.
+fn may_have_arrived(error: &postgres::Error) -> bool {
+    error
+        .code()
+        .is_none_or(|code| *code == SqlState::ADMIN_SHUTDOWN || *code == SqlState::CRASH_SHUTDOWN)
 }
 
 impl Upstream for Table {
     fn set_up(&self) -> Result<(), UpstreamError> {
-        self.once(|connection| schema::migrate(&mut connection.client, &self.address.schema))
+        self.ask(|connection| schema::migrate(&mut connection.client, &self.address.schema))
     }
 
     fn check(&self) -> Result<(), UpstreamError> {
         let name = &self.address.schema;
-        let problem = match self.once(|it| schema::version(&mut it.client, name))? {
+        let problem = match self.ask(|it| schema::version(&mut it.client, name))? {
             Some(schema::VERSION) => return Ok(()),
             None | Some(0) => format!("there is no ledger in schema {name}"),
             Some(version) => format!(
@@ -246,7 +253,7 @@ impl Upstream for Table {
 
     fn wait_for_more(&self, at_most: Duration) -> Result<(), UpstreamError> {
         let listen = format!("LISTEN {}_entries", self.address.schema);
-        self.once(|connection| {
+        self.ask(|connection| {
             connection.client.batch_execute(&listen)?;
             let mut notifications = connection.client.notifications();
             notifications.timeout_iter(at_most).next().map(drop)
@@ -255,7 +262,7 @@ impl Upstream for Table {
 
     fn take_turn(&self, wait: Wait) -> Result<(), UpstreamError> {
         let key = format!("althing turn {}", self.address.schema);
-        let taken = self.once(|connection| {
+        let taken = self.ask(|connection| {
             let client = &mut connection.client;
             let attempt = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))";
             let is_free: bool = client.query_one(attempt, &[&key])?.get(0);
@@ -272,37 +279,27 @@ impl Upstream for Table {
 
     fn end_turn(&self) {
         let mut slot = self.lock();
-        if let Some(connection) = slot.as_mut()
-            && connection
-                .client
-                .execute("SELECT pg_advisory_unlock_all()", &[])
-                .is_err()
+        let unlock = "SELECT pg_advisory_unlock_all()";
+        if let Some(connection) = &mut slot.connection
+            && connection.client.execute(unlock, &[]).is_err()
         {
             // The end of the connection gives the lock back.
-            *slot = None;
+            slot.connection = None;
         }
     }
 
     fn append(&self, batch: &EncodedBatch) -> Result<(), AppendError> {
         let mut slot = self.lock();
-        let deadline = Instant::now() + self.patience;
-        let mut is_unanswered = false;
-        loop {
-            let problem = match self.try_append(&mut slot, batch) {
-                Ok(outcome) => return outcome,
-                Err(problem) => problem,
-            };
-            is_unanswered |= problem.is_unanswered();
-            if !problem.may_pass() || Instant::now() >= deadline {
-                let error = problem.into_io();
-                return Err(if is_unanswered {
-                    AppendError::DurabilityUnknown(error)
-                } else {
-                    AppendError::Io(error)
-                });
+        let asked = slot.ask_until_answered(&self.address, self.patience, |connection| {
+            self.try_append(connection, batch)
+                .map_err(|error| (error, false))
+        });
+        match asked {
+            Ok(outcome) => outcome,
+            Err(unanswered) if unanswered.was_sent => {
+                Err(AppendError::DurabilityUnknown(unanswered.error))
             }
-            *slot = None;
-            thread::sleep(PAUSE);
+            Err(unanswered) => Err(AppendError::Io(unanswered.error)),
         }
     }
 
@@ -320,7 +317,7 @@ impl Upstream for Table {
         let mut refused = None;
         let has_begun = Cell::new(false);
         let begun = || has_begun.get();
-        self.once_unless(begun, |connection| {
+        self.ask_unless(begun, |connection| {
             let mut rows = connection.client.query_raw(&select, [&from])?;
             while let Some(row) = rows.next()? {
                 has_begun.set(true);

@@ -15,6 +15,7 @@
 //! | rewrite a ledger with right hashes | [`Book`] |
 //! | let one thing go wrong in a history | [`Mischief`] |
 //! | hold an implementation against the rules | [`model`] |
+//! | hold another ledger to what every ledger does | [`ledgers`] |
 //!
 //! ```
 //! use althing::governance::ballot::Decision::Approve;
@@ -33,6 +34,7 @@ pub mod actions;
 mod assembly;
 mod book;
 mod history;
+pub mod ledgers;
 mod mischief;
 pub mod model;
 pub mod scenario;

@@ -25,6 +25,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "state_dir",
         ],
     ),
+    ("postgres", &["chain", "governance", "ledger"]),
     (
         "cluster",
         &["chain", "clock", "governance", "identity", "ledger", "node"],

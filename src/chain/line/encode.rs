@@ -112,18 +112,31 @@ pub struct EncodedEntry {
 
 /// The bytes of one durable write, and the head before and after it.
 ///
-/// Made only by [`encode_batch`], so that whatever is appended decodes again.
+/// Made only by [`encode_batch`], and of lines that were verified by
+/// [`BatchAssembler`](crate::chain::batches::BatchAssembler), so that whatever is appended decodes again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodedBatch {
-    bytes: Vec<u8>,
-    entries: Vec<EncodedEntry>,
+    pub(in crate::chain) bytes: Vec<u8>,
+    pub(in crate::chain) entries: Vec<EncodedEntry>,
     previous: Head,
-    head: Head,
+    pub(in crate::chain) head: Head,
     first_timestamp: Timestamp,
-    last_timestamp: Timestamp,
+    pub(in crate::chain) last_timestamp: Timestamp,
 }
 
 impl EncodedBatch {
+    /// A batch without lines yet.
+    pub(in crate::chain) const fn begun(previous: Head, first_timestamp: Timestamp) -> Self {
+        Self {
+            bytes: Vec::new(),
+            entries: Vec::new(),
+            previous,
+            head: previous,
+            first_timestamp,
+            last_timestamp: first_timestamp,
+        }
+    }
+
     /// The lines, each with its line feed.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
@@ -292,10 +305,7 @@ impl Encoder {
             batch: EncodedBatch {
                 bytes: Vec::with_capacity(bytes),
                 entries: Vec::with_capacity(count),
-                previous: *head,
-                head: *head,
-                first_timestamp: first.timestamp,
-                last_timestamp: first.timestamp,
+                ..EncodedBatch::begun(*head, first.timestamp)
             },
             count: count.to_string(),
             time: first.timestamp.to_string(),

@@ -68,7 +68,7 @@ struct InitReport {
     nodes: usize,
     total_weight: u64,
     entries: u64,
-    directory: PathBuf,
+    directory: String,
 }
 
 impl Report for InitReport {
@@ -85,7 +85,7 @@ impl Report for InitReport {
             ("founded", founded),
             ("ledger id", self.ledger.to_string()),
             ("origin", self.origin.to_string()),
-            ("directory", escaped(&self.directory.to_string_lossy())),
+            ("directory", escaped(&self.directory)),
         ])
     }
 }
@@ -251,7 +251,7 @@ fn found_ledger(genesis: &Genesis, session: &Session) -> Result<InitReport, Fail
         nodes: state.registry().len(),
         total_weight: state.registry().active_weight().get(),
         entries: state.entries(),
-        directory: session.ledger_dir().clone(),
+        directory: session.ledger_name(),
     })
 }
 

@@ -12,6 +12,7 @@ pub mod evidence;
 mod explain;
 pub mod export;
 pub mod genesis;
+pub mod import;
 pub mod init;
 pub mod key;
 pub mod lifecycle;

@@ -15,52 +15,13 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use serde_json::value::RawValue;
 use tempfile::TempDir;
 
 use super::faulty::Faulty;
 use super::{FileLedger, Ledger, LedgerReader, OpenError, OpenOptions, Wait};
-use crate::chain::line::{EncodedBatch, Head, NewEntry, encode_batch};
+use crate::chain::line::{EncodedBatch, Head};
 use crate::governance::time::Timestamp;
-
-fn entry(number: u64) -> NewEntry {
-    NewEntry {
-        timestamp: Timestamp::from_micros(number * 1_000_000).unwrap(),
-        operation: "vote_cast".into(),
-        data: RawValue::from_string(format!("{{\"text\":\"é{number}\"}}")).unwrap(),
-    }
-}
-
-/// A batch of `size` lines behind `head`.
-fn batch(head: &Head, size: u64) -> EncodedBatch {
-    let entries: Vec<_> = (1..=size).map(|index| entry(head.seq + index)).collect();
-    encode_batch(head, &entries).unwrap()
-}
-
-/// Appends batches of the given sizes.
-fn fill(ledger: &mut impl Ledger, sizes: &[u64]) {
-    for size in sizes {
-        let head = *ledger.head();
-        ledger.append(&head, &batch(&head, *size)).unwrap();
-    }
-}
-
-/// The bytes of batches of the given sizes, one entry for each batch.
-fn batches(sizes: &[u64]) -> Vec<Vec<u8>> {
-    let mut head = Head::GENESIS;
-    let bytes_of = |size: &u64| {
-        let batch = batch(&head, *size);
-        head = *batch.head();
-        batch.bytes().to_vec()
-    };
-    sizes.iter().map(bytes_of).collect()
-}
-
-fn contents(ledger: &impl Ledger) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    ledger.reader().unwrap().read_to_end(&mut bytes).unwrap();
-    bytes
-}
+use crate::testing::ledgers::{batch, batches, contents, fill};
 
 fn segment(dir: &Path) -> PathBuf {
     dir.join("ledger/00000000000000000001.jsonl")

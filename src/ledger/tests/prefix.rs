@@ -3,8 +3,12 @@
 use super::super::prefix::{Mismatch, compare};
 use super::*;
 use crate::chain::line::MAX_LINE_BYTES;
+use serde_json::value::RawValue;
+
+use crate::chain::line::{NewEntry, encode_batch};
 use crate::chain::place::Prefix;
 use crate::governance::digest::Digest;
+use crate::testing::ledgers::entry;
 
 /// All that is known of the ledger in `dir`.
 fn known(dir: &Path) -> Prefix {
