@@ -15,6 +15,7 @@ use crate::cluster::config::{Config, Gossip, Timeouts};
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
     moniker: String,
+    gossip: Gossip,
     consensus: ConsensusConfig,
     value_sync: ValueSyncConfig,
 }
@@ -70,6 +71,7 @@ impl EngineConfig {
         };
         Ok(Self {
             moniker: config.name.clone(),
+            gossip: config.gossip,
             consensus: ConsensusConfig {
                 p2p,
                 // Values without parts would count as valid unseen.
@@ -82,6 +84,12 @@ impl EngineConfig {
                 ..ValueSyncConfig::default()
             },
         })
+    }
+
+    /// How messages reach all nodes.
+    #[must_use]
+    pub const fn gossip(&self) -> Gossip {
+        self.gossip
     }
 }
 
