@@ -23,6 +23,9 @@ pub struct EngineConfig {
 /// How often a node tells its peers how far it is.
 const STATUS_INTERVAL: Duration = Duration::from_secs(2);
 
+/// How many peers a node takes in either direction: all of the largest cluster, and some that follow.
+const MAX_PEERS: usize = 200;
+
 /// How many decisions are asked for at once. Their values must fit into one answer.
 const SYNC_BATCH: usize = 4;
 
@@ -65,6 +68,8 @@ impl EngineConfig {
             discovery: DiscoveryConfig {
                 // Nodes behind one address, all of them on loopback, are nodes still.
                 max_connections_per_ip: config.max_connections_per_address,
+                num_inbound_peers: MAX_PEERS,
+                num_outbound_peers: MAX_PEERS,
                 ..DiscoveryConfig::default()
             },
             ..P2pConfig::default()
