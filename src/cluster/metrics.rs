@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn every_figure_is_explained_and_named_once() {
         let assembly = Assembly::of(&[1]);
-        let state = assembly.node.state();
+        let state = assembly.state();
         let status = Status {
             entries: 8,
             head: state.hash(),
