@@ -108,7 +108,16 @@ impl Group {
                 scope.spawn(move || -> Result<(), String> {
                     let vote = || -> Outcome<Decided> {
                         let line = encode(&self.ballot(voter, opened)?)?;
-                        Ok(connect(dir)?.submit(line)?)
+                        let mut client = connect(dir)?;
+                        loop {
+                            match client.submit(line.clone())? {
+                                // This node has not recorded the proposal yet.
+                                Decided::Refused { code, .. } if code == "proposal.unknown" => {
+                                    thread::sleep(Duration::from_millis(1));
+                                }
+                                outcome => return Ok(outcome),
+                            }
+                        }
                     };
                     if is_decided(&vote().map_err(|it| it.to_string())?) {
                         *decided.lock().map_err(|it| it.to_string())? = Some(start.elapsed());

@@ -55,8 +55,9 @@ fn main() -> Outcome {
             .collect::<Result<_, _>>()?,
     };
     println!(
-        "| nodes | engine alone, heights/s | Althing, heights/s | of the engine | commands/s, {CLIENTS} clients \
-         | median latency | commands a height | bytes a height | CPU a node and height | time to decision |"
+        "| nodes | engine alone: heights/s | CPU a node and height | Althing: heights/s | CPU a node and height \
+         | commands a height | bytes a height | commands/s, {CLIENTS} clients | median latency \
+         | time to decision |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     for (turn, nodes) in (0u16..).zip(sizes) {
@@ -96,16 +97,17 @@ fn row(nodes: u16, port: u16) -> Outcome<String> {
     let bytes = (after.bytes - before.bytes) as f64 / heights;
     let cpu = (after.cpu - before.cpu) / heights / f64::from(nodes);
     let raw = found(&dir.path().join("raw"), nodes, port + 50)?;
-    let alone = raw_heights(&raw, bytes as usize)? / (RAW_SECONDS as f64 / 2.0);
-    let rate = heights / elapsed;
+    let (alone, alone_cpu) = raw_heights(&raw, bytes as usize)?;
     Ok(format!(
-        "| {nodes} | {alone:.0} | {rate:.0} | {:.2} × | {:.0} | {:.0} ms | {:.1} | {:.0} | {:.1} ms | {:.0} ms |",
-        rate / alone,
-        seen.commands as f64 / WORK.as_secs_f64(),
-        millis(median(&mut seen.latencies)),
+        "| {nodes} | {:.0} | {:.1} ms | {:.0} | {:.1} ms | {:.1} | {:.0} | {:.0} | {:.0} ms | {:.0} ms |",
+        alone / (RAW_SECONDS as f64 / 2.0),
+        alone_cpu * 1000.0,
+        heights / elapsed,
+        cpu * 1000.0,
         seen.commands as f64 / heights,
         bytes,
-        cpu * 1000.0,
+        seen.commands as f64 / WORK.as_secs_f64(),
+        millis(median(&mut seen.latencies)),
         millis(median(&mut decisions)),
     ))
 }
@@ -203,8 +205,9 @@ fn cpu_seconds(process: u32) -> Outcome<f64> {
     Ok((ticks(11)? + ticks(12)?) / 100.0)
 }
 
-/// How many heights the engine alone decides in half of its time.
-fn raw_heights(group: &Group, payload: usize) -> Outcome<f64> {
+/// How many heights the engine alone decides in half of its time, and what a height costs a node, in
+/// seconds of a processor.
+fn raw_heights(group: &Group, payload: usize) -> Outcome<(f64, f64)> {
     let mut running = Running(Vec::new());
     for dir in &group.dirs {
         let child = Command::new(std::env::current_exe()?)
@@ -216,14 +219,15 @@ fn raw_heights(group: &Group, payload: usize) -> Outcome<f64> {
         running.0.push(child);
     }
     let mut heights = Vec::new();
+    let mut cpu = 0.0;
     for child in running.0.drain(..) {
         let output = child.wait_with_output()?;
         let text = String::from_utf8(output.stdout)?;
-        heights.push(text.trim().parse::<f64>()?);
+        let (decided, spent) = text.trim().split_once(' ').ok_or("no figures")?;
+        heights.push(decided.parse::<f64>()?);
+        cpu += spent.parse::<f64>()?;
     }
     heights.sort_by(f64::total_cmp);
-    heights
-        .get(heights.len() / 2)
-        .copied()
-        .ok_or_else(|| "no node".into())
+    let median = heights.get(heights.len() / 2).copied().ok_or("no node")?;
+    Ok((median, cpu / median / heights.len() as f64))
 }

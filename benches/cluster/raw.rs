@@ -25,7 +25,7 @@ use arc_malachitebft_app_channel::{AppMsg, Channels, NetworkMsg};
 use arc_malachitebft_signing::{Error, Signer};
 use async_trait::async_trait;
 
-use crate::{Outcome, key_of};
+use crate::{Outcome, cpu_seconds, key_of};
 
 /// A signer without a journal: it would sign twice.
 #[derive(Clone)]
@@ -88,18 +88,18 @@ struct Raw {
 }
 
 /// Runs a node for so many seconds, with values of `payload` bytes; prints how many heights it decided in
-/// the second half of them.
+/// the second half of them, and the processor time that they took, in seconds.
 pub fn run(dir: &Path, payload: usize, seconds: u64) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let heights = runtime.block_on(node(dir, payload, Duration::from_secs(seconds)))?;
-    println!("{heights}");
+    let (heights, cpu) = runtime.block_on(node(dir, payload, Duration::from_secs(seconds)))?;
+    println!("{heights} {cpu}");
     // The engine's threads end with the process.
     std::process::exit(0);
 }
 
-async fn node(dir: &Path, payload: usize, time: Duration) -> Outcome<u64> {
+async fn node(dir: &Path, payload: usize, time: Duration) -> Outcome<(u64, f64)> {
     let config = Config::read(dir)?;
     let deciders = Replica::open(dir, &config)?.deciders();
     let signer = Bare {
@@ -132,10 +132,15 @@ async fn node(dir: &Path, payload: usize, time: Duration) -> Outcome<u64> {
     while let Ok(Some(message)) = tokio::time::timeout_at(end, channels.consensus.recv()).await {
         raw.handle(message, &channels).await?;
         if at_half.is_none() && start.elapsed() >= half {
-            at_half = Some(raw.next.0);
+            at_half = Some((raw.next.0, own_cpu()?));
         }
     }
-    Ok(raw.next.0 - at_half.unwrap_or(raw.next.0))
+    let (heights, cpu) = at_half.ok_or("nothing was heard")?;
+    Ok((raw.next.0 - heights, own_cpu()? - cpu))
+}
+
+fn own_cpu() -> Outcome<f64> {
+    cpu_seconds(std::process::id())
 }
 
 impl Raw {

@@ -11,6 +11,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
 use super::command::{self, MAX_COMMAND_BYTES};
+use super::metrics;
 use super::outcome::Outcome;
 use crate::governance::command::Command;
 use crate::governance::digest::Digest;
@@ -206,15 +207,16 @@ async fn answer(line: &[u8], requests: &mpsc::Sender<Request>) -> Option<Reply> 
                 ),
             })
         }
-        Question::Status => {
-            let (client, status) = oneshot::channel();
-            requests.send(Request::Status(client)).await.ok()?;
-            status.await.ok().map(Reply::Status)
-        }
+        Question::Status => status(requests).await.map(Reply::Status),
         Question::Metrics => {
-            let mut text = String::new();
-            arc_malachitebft_app_channel::app::metrics::export(&mut text);
-            Some(Reply::Metrics(text))
+            let status = status(requests).await?;
+            Some(Reply::Metrics(metrics::text(&status)))
         }
     }
+}
+
+async fn status(requests: &mpsc::Sender<Request>) -> Option<Status> {
+    let (client, status) = oneshot::channel();
+    requests.send(Request::Status(client)).await.ok()?;
+    status.await.ok()
 }

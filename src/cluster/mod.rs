@@ -16,7 +16,7 @@
 //! | [`mempool`] | commands that wait |
 //! | [`application`] | between the engine and the replica |
 //! | [`certificate`], [`audit`] | why something was decided, for anyone to check |
-//! | [`run`], [`control`], [`client`] | a node as a process, and those who talk to it |
+//! | [`run`], [`control`], [`client`], [`metrics`] | a node as a process, and those who talk to it |
 //! | [`setup`] | a new cluster |
 
 #![allow(
@@ -36,6 +36,7 @@ pub mod engine;
 pub mod judge;
 pub mod ledger;
 pub mod mempool;
+pub mod metrics;
 pub mod outcome;
 pub mod replica;
 pub mod run;

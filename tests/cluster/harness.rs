@@ -85,8 +85,8 @@ impl Cluster {
     }
 
     /// Founds a cluster whose nodes have a host and a clock each, and starts them; or says why this
-    /// machine can't.
-    pub fn networked(nodes: usize) -> Result<Self, String> {
+    /// machine can't. `gossip` is how messages reach all of them.
+    pub fn networked(nodes: usize, gossip: &str) -> Result<Self, String> {
         let network = Network::of(nodes)?;
         let mut cluster = Self::of(nodes);
         for node in 1..=nodes {
@@ -96,6 +96,8 @@ impl Cluster {
                 let local = format!("127.0.0.1:{}", usize::from(cluster.port) + other - 1);
                 text = text.replace(&local, &Network::address(other));
             }
+            text = text.replace("gossip = \"broadcast\"", &format!("gossip = \"{gossip}\""));
+            assert!(text.contains(gossip), "{text}");
             fs::write(&file, text).unwrap();
             cluster.set_clock(node, 0);
         }

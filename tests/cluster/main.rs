@@ -9,6 +9,7 @@
 mod decisions;
 mod equivocator;
 mod faults;
+mod halfopen;
 mod harness;
 mod liar;
 mod members;

@@ -1,7 +1,8 @@
 //! Random faults under load. What is checked at the end of each schedule holds for every schedule.
 //!
 //! The long run: `ALTHING_SCHEDULES=200 cargo test --release --features cluster --test cluster schedules -- --ignored
-//! --nocapture`. `ALTHING_SEED` says which schedule is the first; a failure names its own.
+//! --nocapture`. `ALTHING_SEED` says which schedule is the first; a failure names its own. Every second one is with
+//! `gossip = "gossipsub"`.
 //!
 //! Each node has a host and a clock of its own where network namespaces can be made. Where not, the test
 //! says so, and nodes are only killed and paused.
@@ -97,6 +98,15 @@ fn a_schedule_with_a_long_height() {
     schedule(4, &mut BTreeMap::new());
 }
 
+/// How nodes of a schedule hear each other.
+fn gossip(seed: u64) -> &'static str {
+    if seed.is_multiple_of(2) {
+        "gossipsub"
+    } else {
+        "broadcast"
+    }
+}
+
 /// What happened how often, over all schedules.
 type Met = BTreeMap<String, u64>;
 
@@ -140,7 +150,7 @@ struct Run<'m> {
 
 impl<'m> Run<'m> {
     fn new(seed: u64, met: &'m mut Met) -> Self {
-        let (cluster, has_network) = match Cluster::networked(NODES) {
+        let (cluster, has_network) = match Cluster::networked(NODES, gossip(seed)) {
             Ok(cluster) => (cluster, true),
             Err(why) => {
                 eprintln!("skipped: partitions, delay, loss and wrong clocks: {why}");
@@ -148,6 +158,7 @@ impl<'m> Run<'m> {
             }
         };
         (1..=NODES).for_each(|node| cluster.wait_until_running(node));
+        *met.entry(gossip(seed).into()).or_default() += 1;
         Self {
             seed,
             chance: Chance(seed),

@@ -12,6 +12,8 @@ It reads commands from its standard input, answers each with `ok`, and takes eve
     delay MIN MAX   each packet takes so many milliseconds
     loss PERCENT    so many packets are lost
     twice PERCENT   so many packets arrive twice
+    ends lost       nobody hears that a connection was closed: what says so (FIN, RST) is lost
+    ends pass       it is not
     cut 1,2 3,4     hosts reach only those of their own group
     heal            everybody reaches everybody
     end             the same as the end of the input
@@ -28,6 +30,7 @@ import sys
 import time
 
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
+TCP, FIN, RST = 6, 0x01, 0x04
 ADDRESS = "10.88.0."
 
 
@@ -49,10 +52,16 @@ def host(prefix, number):
     return tun
 
 
+def is_end(packet):
+    flags = 4 * (packet[0] & 0x0F) + 13
+    return packet[9] == TCP and len(packet) > flags and packet[flags] & (FIN | RST) != 0
+
+
 class Switch:
     def __init__(self, tuns):
         self.tuns = dict(enumerate(tuns, 1))
         self.delay, self.loss, self.twice, self.groups = (0, 0), 0, 0, None
+        self.ends_are_lost = False
         self.under_way, self.count = [], 0
 
     def command(self, line):
@@ -61,6 +70,8 @@ class Switch:
             self.delay = tuple(int(it) / 1000 for it in rest)
         elif word in ("loss", "twice"):
             setattr(self, word, int(rest[0]))
+        elif word == "ends":
+            self.ends_are_lost = {"lost": True, "pass": False}[rest[0]]
         elif word == "cut":
             groups = [[int(it) for it in group.split(",")] for group in rest]
             self.groups = {it: place for place, group in enumerate(groups) for it in group}
@@ -73,7 +84,7 @@ class Switch:
         if packet[0] >> 4 != 4 or len(packet) < 20:
             return
         source, target = packet[15], packet[19]
-        if target not in self.tuns:
+        if target not in self.tuns or (self.ends_are_lost and is_end(packet)):
             return
         for _ in range(2 if random.randrange(100) < self.twice else 1):
             if random.randrange(100) >= self.loss:

@@ -5,6 +5,7 @@
 //! cluster names it.
 
 mod codec;
+mod hearing;
 pub mod message;
 mod node_config;
 mod signing;

@@ -15,12 +15,16 @@ use crate::cluster::config::{Config, Gossip, Timeouts};
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
     moniker: String,
+    gossip: Gossip,
     consensus: ConsensusConfig,
     value_sync: ValueSyncConfig,
 }
 
 /// How often a node tells its peers how far it is.
 const STATUS_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How many peers a node takes in either direction: all of the largest cluster, and some that follow.
+const MAX_PEERS: usize = 200;
 
 /// How many decisions are asked for at once. Their values must fit into one answer.
 const SYNC_BATCH: usize = 4;
@@ -64,12 +68,15 @@ impl EngineConfig {
             discovery: DiscoveryConfig {
                 // Nodes behind one address, all of them on loopback, are nodes still.
                 max_connections_per_ip: config.max_connections_per_address,
+                num_inbound_peers: MAX_PEERS,
+                num_outbound_peers: MAX_PEERS,
                 ..DiscoveryConfig::default()
             },
             ..P2pConfig::default()
         };
         Ok(Self {
             moniker: config.name.clone(),
+            gossip: config.gossip,
             consensus: ConsensusConfig {
                 p2p,
                 // Values without parts would count as valid unseen.
@@ -82,6 +89,12 @@ impl EngineConfig {
                 ..ValueSyncConfig::default()
             },
         })
+    }
+
+    /// How messages reach all nodes.
+    #[must_use]
+    pub const fn gossip(&self) -> Gossip {
+        self.gossip
     }
 }
 

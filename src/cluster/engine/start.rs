@@ -2,15 +2,19 @@
 
 use std::path::PathBuf;
 
+use arc_malachitebft_app_channel::app::config::NodeConfig as _;
+use arc_malachitebft_app_channel::app::metrics::SharedRegistry;
 use arc_malachitebft_app_channel::app::types::Keypair;
+use arc_malachitebft_app_channel::spawn::spawn_network_actor;
 use arc_malachitebft_app_channel::{
-    Channels, ConsensusContext, EngineBuilder, EngineHandle, NetworkContext, NetworkIdentity,
-    RequestContext, SyncContext, WalContext,
+    Channels, ConsensusContext, EngineBuilder, EngineHandle, NetworkIdentity, RequestContext,
+    SyncContext, WalContext,
 };
 
 use arc_malachitebft_signing::Signer;
 
 use super::codec::Wire;
+use super::hearing::keep_heard;
 use super::node_config::EngineConfig;
 use super::signing::Verifying;
 use super::types::{Address, Althing};
@@ -62,21 +66,33 @@ pub async fn start(engine: Engine) -> Result<(Channels<Althing>, EngineHandle), 
     // A proof that the node is a validator does not fit its frame on the wire, and peers would hang
     // up on it. Without one they only do not know which of their peers are validators.
     let name = engine.signer.as_ref().map(|_| address.to_string());
-    let moniker = arc_malachitebft_app_channel::app::config::NodeConfig::moniker(&engine.config);
-    let identity = NetworkIdentity::new(moniker.to_owned(), keypair, name);
+    let config = engine.config;
+    let identity = NetworkIdentity::new(config.moniker().to_owned(), keypair, name);
     let consensus = match engine.signer {
         Some(signer) => ConsensusContext::new_validator(address, verifier, signer),
         None => ConsensusContext::new_full_node(address, verifier),
     };
-    EngineBuilder::new(Althing, engine.config)
+    let (network, to_network) = spawn_network_actor(
+        identity,
+        config.consensus(),
+        config.value_sync(),
+        &SharedRegistry::global().with_moniker(config.moniker()),
+        engine.wire.clone(),
+    )
+    .await
+    .map_err(|it| error(&it))?;
+    let gossip = config.gossip();
+    let (channels, handle) = EngineBuilder::new(Althing, config)
         .with_default_wal(WalContext::new(engine.wal, engine.wire.clone()))
-        .with_default_network(NetworkContext::new(identity, engine.wire.clone()))
+        .with_custom_network(network.clone(), to_network)
         .with_default_sync(SyncContext::new(engine.wire))
         .with_default_consensus(consensus)
         .with_default_request(RequestContext::new(REQUESTS))
         .build()
         .await
-        .map_err(|it| error(&it))
+        .map_err(|it| error(&it))?;
+    tokio::spawn(keep_heard(network, channels.net_requests.clone(), gossip));
+    Ok((channels, handle))
 }
 
 /// How many requests of ours may wait for the engine.
