@@ -5,6 +5,7 @@
 //! nothing is ever serialized again in order to be verified.
 
 pub mod checkpoint;
+pub(crate) mod digests;
 pub mod line;
 pub mod lines;
 pub mod merkle;
