@@ -6,6 +6,7 @@
 
 pub mod batches;
 pub mod checkpoint;
+pub(crate) mod digests;
 pub mod line;
 pub mod lines;
 pub mod merkle;

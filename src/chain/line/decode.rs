@@ -2,7 +2,7 @@
 
 use super::{
     BatchPosition, ENTRY_HASH_BYTES, ENTRY_HASH_KEY, MAX_LINE_BYTES, MAX_OPERATION_BYTES,
-    PREV_HASH_BYTES, VERSION, hash_of_covered, is_operation_byte, numbers_of,
+    PREV_HASH_BYTES, VERSION, covered, is_operation_byte, numbers_of,
 };
 use crate::governance::MAX_INTEGER;
 use crate::governance::canonical::{self, Problem};
@@ -92,11 +92,16 @@ impl<'a> Line<'a> {
         self.raw.strip_suffix(b"\"}")?.last_chunk()
     }
 
+    /// What the line's hash covers.
+    pub(crate) fn covered(&self) -> &'a [u8] {
+        // A decoded line is longer than its last 81 bytes.
+        covered(self.raw).unwrap_or_default()
+    }
+
     /// The SHA-256 of every byte before the last 81.
     #[must_use]
     pub fn computed_hash(&self) -> Digest {
-        // A decoded line is longer than its last 81 bytes.
-        hash_of_covered(self.raw).unwrap_or(Digest::ZERO)
+        Digest::of(self.covered())
     }
 
     /// Whether the line carries the hash of its own bytes.

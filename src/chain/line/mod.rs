@@ -107,10 +107,9 @@ fn is_operation_byte(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte == b'_'
 }
 
-/// The SHA-256 of what a line's hash covers: every byte before the last 81.
-fn hash_of_covered(line: &[u8]) -> Option<Digest> {
-    let covered = line.len().checked_sub(ENTRY_HASH_BYTES)?;
-    line.get(..covered).map(Digest::of)
+/// What a line's hash covers: every byte before the last 81.
+fn covered(line: &[u8]) -> Option<&[u8]> {
+    line.get(..line.len().checked_sub(ENTRY_HASH_BYTES)?)
 }
 
 /// The hash that the last 81 bytes of `line` state, where they have the form to state one.
@@ -123,7 +122,7 @@ fn stated_hash(line: &[u8]) -> Option<Digest> {
 /// The stated and the computed hash of bytes that end like a line, where the two differ.
 pub(crate) fn stated_hash_differs(line: &[u8]) -> Option<(Digest, Digest)> {
     let stated = stated_hash(line)?;
-    let computed = hash_of_covered(line)?;
+    let computed = Digest::of(covered(line)?);
     (stated != computed).then_some((stated, computed))
 }
 
