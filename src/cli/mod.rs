@@ -10,7 +10,6 @@
 )]
 
 mod args;
-mod audit_view;
 mod commands;
 mod distinct;
 mod error;

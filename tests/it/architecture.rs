@@ -11,6 +11,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("identity", &["governance"]),
     ("ledger", &["chain", "governance"]),
     ("parallel", &["chain", "governance", "ledger", "replay"]),
+    ("views", &["chain", "governance"]),
     ("state_dir", &["identity"]),
     ("clock", &["governance"]),
     (
