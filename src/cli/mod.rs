@@ -11,7 +11,6 @@
 
 mod args;
 mod commands;
-mod distinct;
 mod error;
 mod exit;
 mod genesis_file;
