@@ -131,6 +131,8 @@ pub mod ledger;
 pub mod node;
 pub mod parallel;
 pub mod replay;
+#[cfg(feature = "server")]
+pub mod server;
 #[cfg(feature = "simulation")]
 pub mod simulation;
 pub mod state_dir;

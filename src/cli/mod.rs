@@ -114,6 +114,10 @@ fn run(args: Args, output: &Output) -> Result<Exit, Failure> {
         Command::Policy(policy) => commands::policy::run(&policy, &session, output),
         Command::Export(export) => commands::export::run(&export, &session, output),
         Command::Simulate(simulate) => commands::simulate::run(&simulate, output),
+        #[cfg(feature = "server")]
+        Command::Serve(serve) => commands::serve::run(&serve, session, output),
+        #[cfg(feature = "server")]
+        Command::Token(token) => commands::token::run(&token, &session, output),
         #[cfg(feature = "cluster")]
         Command::Cluster(cluster) => commands::cluster::run(&cluster, &session, output),
         Command::Completions(shell) => {

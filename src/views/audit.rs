@@ -21,6 +21,7 @@ use crate::governance::id::{NodeId, ProposalId};
 use crate::governance::kind::ProposalKind;
 use crate::governance::label::Name;
 use crate::governance::proposal::Proposal;
+use crate::governance::state::State;
 
 /// A piece of a summary: what it says, and what it speaks of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +114,20 @@ pub struct Names {
 }
 
 impl Names {
+    /// What a state knows, for reading any part of the history before it.
+    #[must_use]
+    pub fn of_state(state: &State) -> Self {
+        let nodes = state.registry().iter();
+        let proposals = state.proposals().iter().map(|proposal| {
+            let action = &proposal.content().action;
+            (proposal.id(), (action.kind(), action.subject()))
+        });
+        Self {
+            nodes: nodes.map(|(id, node)| (id, node.name().clone())).collect(),
+            proposals: proposals.collect(),
+        }
+    }
+
     /// Learns what an event introduces.
     pub fn learn(&mut self, event: &Event) {
         match event {

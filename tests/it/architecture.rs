@@ -31,6 +31,19 @@ const LAYERS: &[(&str, &[&str])] = &[
         &["chain", "clock", "governance", "identity", "ledger", "node"],
     ),
     (
+        "server",
+        &[
+            "chain",
+            "clock",
+            "governance",
+            "identity",
+            "ledger",
+            "node",
+            "replay",
+            "views",
+        ],
+    ),
+    (
         "simulation",
         &[
             "chain",
