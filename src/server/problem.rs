@@ -37,7 +37,7 @@ impl Problem {
             title: status.canonical_reason().unwrap_or("Problem"),
             status: status.as_u16(),
             code,
-            detail: detail.into(),
+            detail: shortened(detail.into()),
             hint: None,
             retry_after_seconds: None,
         }
@@ -73,6 +73,19 @@ impl Problem {
         self.retry_after_seconds = Some(seconds);
         self
     }
+}
+
+/// The most bytes of a detail: it may quote what the client sent.
+const MAX_DETAIL_BYTES: usize = 1_000;
+
+fn shortened(mut text: String) -> String {
+    if text.len() > MAX_DETAIL_BYTES {
+        let is_whole = |end: &usize| text.is_char_boundary(*end);
+        let end = (0..=MAX_DETAIL_BYTES).rev().find(is_whole);
+        text.truncate(end.unwrap_or(0));
+        text.push('…');
+    }
+    text
 }
 
 impl IntoResponse for Problem {

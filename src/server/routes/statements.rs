@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 use utoipa::ToSchema;
@@ -71,7 +72,7 @@ pub(super) async fn submit(
     body: JsonBody,
 ) -> Result<Response, Problem> {
     let command = command_text::decode(body.text()?).map_err(|error| {
-        let is_json = serde_json::from_str::<Value>(body.text().unwrap_or_default()).is_ok();
+        let is_json = serde_json::from_str::<IgnoredAny>(body.text().unwrap_or_default()).is_ok();
         let status = if is_json {
             StatusCode::UNPROCESSABLE_ENTITY
         } else {
