@@ -19,6 +19,7 @@
 //! | [`state_dir`] | what a user's programs remember | `identity` |
 //! | [`parallel`] | replay on several threads | `replay`, `ledger` |
 //! | [`node`] | decide → append → evolve: the one writer | all of the above |
+//! | [`views`] | what programs are shown of a ledger, and its JSON | `governance`, `chain` |
 //!
 //! Behind the feature `simulation` (on by default) rounds of consensus with Byzantine nodes are
 //! simulated over these very layers.
@@ -133,6 +134,8 @@ pub mod parallel;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod replay;
+#[cfg(feature = "server")]
+pub mod server;
 #[cfg(feature = "simulation")]
 pub mod simulation;
 pub mod state_dir;
@@ -146,3 +149,4 @@ mod test_support;
     reason = "fixtures fail the test that uses them"
 )]
 pub mod testing;
+pub mod views;

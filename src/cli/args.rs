@@ -166,6 +166,13 @@ pub enum Command {
     /// Simulate rounds of consensus with Byzantine nodes.
     #[command(subcommand, after_long_help = help!("  althing simulate run examples/scenarios/equivocator.toml\n  althing simulate sweep --svg decisions.svg"))]
     Simulate(commands::simulate::SimulateCommand),
+    /// Answer programs on other machines over HTTP.
+    #[cfg(feature = "server")]
+    Serve(commands::serve::Serve),
+    /// Let programs use the server.
+    #[cfg(feature = "server")]
+    #[command(subcommand, after_long_help = help!("  althing token create triage-service --scope predict\n  althing token list"))]
+    Token(commands::token::TokenCommand),
     /// Nodes that do not trust each other.
     #[cfg(feature = "cluster")]
     #[command(subcommand, after_long_help = help!("  althing cluster init --nodes 4 demo\n  althing cluster run demo/node1\n  althing cluster status demo/node1"))]

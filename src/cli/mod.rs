@@ -10,9 +10,7 @@
 )]
 
 mod args;
-mod audit_view;
 mod commands;
-mod distinct;
 mod error;
 mod exit;
 mod genesis_file;
@@ -118,6 +116,10 @@ fn run(args: Args, output: &Output) -> Result<Exit, Failure> {
         Command::Export(export) => commands::export::run(&export, &session, output),
         Command::Import(import) => commands::import::run(&import, &session, output),
         Command::Simulate(simulate) => commands::simulate::run(&simulate, output),
+        #[cfg(feature = "server")]
+        Command::Serve(serve) => commands::serve::run(&serve, session, output),
+        #[cfg(feature = "server")]
+        Command::Token(token) => commands::token::run(&token, &session, output),
         #[cfg(feature = "cluster")]
         Command::Cluster(cluster) => commands::cluster::run(&cluster, &session, output),
         Command::Completions(shell) => {

@@ -10,6 +10,7 @@ use super::args::{Color, Global};
 use super::error::Failure;
 use super::exit::Exit;
 use super::style;
+use crate::views;
 
 /// What a command has to say.
 pub trait Report: Serialize {
@@ -68,12 +69,7 @@ impl Output {
 
     /// Prints a value as one line of JSON with its schema.
     fn json(&self, schema: &str, value: &impl Serialize) -> Result<(), Failure> {
-        let mut object = Map::new();
-        object.insert("schema".to_owned(), schema.into());
-        if let Ok(Value::Object(members)) = serde_json::to_value(value) {
-            object.extend(members);
-        }
-        self.text(&format!("{}\n", Value::Object(object)))
+        self.text(&format!("{}\n", views::json(schema, value)))
     }
 
     /// Prints text on standard output as it is. A reader that has gone is no failure.

@@ -7,7 +7,6 @@ use std::fs;
 use std::io::Read as _;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::error::Failure;
@@ -15,96 +14,40 @@ use super::exit::Exit;
 use super::output::Output;
 use super::style::escaped;
 use crate::governance::command::Command;
+use crate::governance::command_text::{self, CommandTextError};
 use crate::governance::consensus::ConsensusEquivocation;
 use crate::governance::evidence::{ContradictingHeads, Equivocation};
-use crate::governance::key::Signature;
-use crate::governance::statement::{Signed, Statement, StatementContent};
-
-/// The `type` of evidence, which consists of two signed statements.
-const EQUIVOCATION: &str = "althing/equivocation/v1";
-
-/// The `type` of evidence that consists of two checkpoints.
-const CONTRADICTING_CHECKPOINTS: &str = "althing/contradicting-checkpoints/v1";
-
-/// The `type` of evidence that consists of two messages of consensus.
-const CONSENSUS_EQUIVOCATION: &str = "althing/consensus-equivocation/v1";
+use crate::governance::statement::{Signed, StatementContent};
 
 /// The most bytes that are read from outside at once.
 const MAX_FILE_BYTES: u64 = 64 << 20;
 
-/// One signed statement in a file.
-#[derive(Serialize)]
-struct Envelope<'a, T: StatementContent> {
-    signature: &'a Signature,
-    statement: &'a Statement<T>,
-    r#type: &'static str,
-}
-
-/// A statement of any type, as it is read.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AnyEnvelope<'a> {
-    r#type: String,
-    #[serde(borrow, default)]
-    signature: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    statement: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    checkpoints: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    consensus: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    first: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    second: Option<&'a RawValue>,
-}
-
 /// A signed statement as one line of a file.
 pub fn to_line<T: StatementContent>(signed: &Signed<T>) -> Result<String, Failure> {
-    line(&Envelope {
-        signature: &signed.signature,
-        statement: &signed.statement,
-        r#type: T::DOMAIN,
-    })
+    line(command_text::encode_statement(signed))
 }
 
 /// Evidence as one line of a file.
 pub fn evidence_to_line(evidence: &Equivocation) -> Result<String, Failure> {
-    // Flattening would copy the statements and lose their bytes.
-    let text = line(evidence)?;
-    let members = text.trim_start_matches('{');
-    Ok(format!("{{\"type\":\"{EQUIVOCATION}\",{members}"))
+    line(command_text::encode(&Command::SubmitEvidence(
+        evidence.clone(),
+    )))
 }
 
 /// Evidence of contradicting checkpoints as one line of a file.
 pub fn checkpoints_to_line(heads: &ContradictingHeads) -> Result<String, Failure> {
-    #[derive(Serialize)]
-    struct File<'a> {
-        checkpoints: &'a ContradictingHeads,
-        r#type: &'static str,
-    }
-    line(&File {
-        checkpoints: heads,
-        r#type: CONTRADICTING_CHECKPOINTS,
-    })
+    let command = Command::SubmitContradictingHeads(Box::new(heads.clone()));
+    line(command_text::encode(&command))
 }
 
 /// Evidence of contradicting messages of consensus as one line of a file.
 pub fn consensus_to_line(found: &ConsensusEquivocation) -> Result<String, Failure> {
-    #[derive(Serialize)]
-    struct File<'a> {
-        consensus: &'a ConsensusEquivocation,
-        r#type: &'static str,
-    }
-    line(&File {
-        consensus: found,
-        r#type: CONSENSUS_EQUIVOCATION,
-    })
+    let command = Command::SubmitConsensusEquivocation(Box::new(found.clone()));
+    line(command_text::encode(&command))
 }
 
-fn line(value: &impl Serialize) -> Result<String, Failure> {
-    serde_json::to_string(value)
-        .map(|text| text + "\n")
+fn line(text: Result<String, CommandTextError>) -> Result<String, Failure> {
+    text.map(|text| text + "\n")
         .map_err(|error| Failure::new(Exit::Failure, "statement.unwritable", error.to_string()))
 }
 
@@ -142,7 +85,7 @@ pub fn read_text(path: &Path) -> Result<String, Failure> {
 }
 
 /// Reads every statement of a file, or of standard input for `-`.
-pub fn read(path: &Path) -> Result<Vec<(String, Command)>, Failure> {
+pub fn read(path: &Path) -> Result<Vec<(&'static str, Command)>, Failure> {
     let text = read_text(path)?;
     let mut commands = Vec::new();
     for (index, envelope) in serde_json::Deserializer::from_str(&text)
@@ -171,43 +114,13 @@ pub fn read(path: &Path) -> Result<Vec<(String, Command)>, Failure> {
     Ok(commands)
 }
 
-fn parse(text: &str) -> Result<(String, Command), String> {
-    let envelope: AnyEnvelope<'_> = serde_json::from_str(text).map_err(|e| e.to_string())?;
-    let command = match envelope.r#type.as_str() {
-        "althing/proposal/v1" => Command::Propose(signed(&envelope)?),
-        "althing/ballot/v1" => Command::Vote(signed(&envelope)?),
-        "althing/withdrawal/v1" => Command::Withdraw(signed(&envelope)?),
-        "althing/rotation/v1" => Command::RotateKey(signed(&envelope)?),
-        EQUIVOCATION => Command::SubmitEvidence(Equivocation {
-            first: member(envelope.first, "first")?,
-            second: member(envelope.second, "second")?,
-        }),
-        CONTRADICTING_CHECKPOINTS => Command::SubmitContradictingHeads(Box::new(member(
-            envelope.checkpoints,
-            "checkpoints",
-        )?)),
-        CONSENSUS_EQUIVOCATION => {
-            Command::SubmitConsensusEquivocation(Box::new(member(envelope.consensus, "consensus")?))
+/// Statements and evidence: what only says that something is due has a command of its own.
+fn parse(text: &str) -> Result<(&'static str, Command), String> {
+    let command = command_text::decode(text).map_err(|error| error.to_string())?;
+    match (&command, command_text::type_of(&command)) {
+        (Command::Close(_) | Command::Execute(_), _) | (_, None) => {
+            Err("expected a signed statement, or evidence".to_owned())
         }
-        other => {
-            return Err(format!(
-                "expected a type of althing/proposal/v1, althing/ballot/v1, \
-                 althing/withdrawal/v1, althing/rotation/v1, {EQUIVOCATION}, \
-                 {CONTRADICTING_CHECKPOINTS} or {CONSENSUS_EQUIVOCATION}, found {other:?}"
-            ));
-        }
-    };
-    Ok((envelope.r#type, command))
-}
-
-fn signed<T: StatementContent>(envelope: &AnyEnvelope<'_>) -> Result<Signed<T>, String> {
-    Ok(Signed {
-        signature: member(envelope.signature, "signature")?,
-        statement: member(envelope.statement, "statement")?,
-    })
-}
-
-fn member<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>, name: &str) -> Result<T, String> {
-    let raw = raw.ok_or_else(|| format!("expected a member {name:?}"))?;
-    serde_json::from_str(raw.get()).map_err(|error| format!("{name}: {error}"))
+        (_, Some(kind)) => Ok((kind, command)),
+    }
 }

@@ -1,9 +1,10 @@
-//! How text looks: a few styles, aligned tables, and escapes for whatever came from outside.
+//! How text looks: a few styles, aligned tables, and the escapes of the views.
 
 use std::fmt::Write as _;
 
-use crate::governance::display_text;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+pub use crate::views::text::{escaped, escaped_lines, plural};
 
 /// Bold, for what matters most.
 pub fn bold(text: &str) -> String {
@@ -23,22 +24,6 @@ pub fn good(text: &str) -> String {
 /// Red, for what is not.
 pub fn bad(text: &str) -> String {
     format!("\x1b[31m{text}\x1b[0m")
-}
-
-/// Text from outside with every control and format character escaped.
-pub fn escaped(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let plain = display_text::is_plain(c.encode_utf8(&mut [0; 4]));
-            let escape = (!plain).then(|| c.escape_unicode());
-            escape.into_iter().flatten().chain(plain.then_some(c))
-        })
-        .collect()
-}
-
-/// Longer text from outside: its lines stay lines, everything else is escaped.
-pub fn escaped_lines(text: &str) -> Vec<String> {
-    text.lines().map(escaped).collect()
 }
 
 /// A borderless table whose columns line up.
@@ -91,30 +76,4 @@ pub fn fields(pairs: &[(&str, String)]) -> String {
         let _ = writeln!(text, "{name}  {value}");
     }
     text
-}
-
-/// `count` and `noun`, in the plural where it is called for.
-pub fn plural(count: usize, noun: &str) -> String {
-    if count == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{count} {noun}s")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_comes_from_outside_can_not_move_the_cursor() {
-        for (text, expected) in [
-            ("plain ä 東", "plain ä 東"),
-            ("a\nb", "a\\u{a}b"),
-            ("\u{1b}[2J", "\\u{1b}[2J"),
-            ("a\u{202e}b", "a\\u{202e}b"),
-        ] {
-            assert_eq!(escaped(text), expected);
-        }
-    }
 }

@@ -20,6 +20,7 @@ pub mod ballot;
 pub mod blast_radius;
 pub mod canonical;
 pub mod command;
+pub mod command_text;
 pub mod consensus;
 pub mod consequence;
 pub mod decide;

@@ -13,6 +13,7 @@
 mod contents;
 pub mod copying;
 pub mod diagnosis;
+pub mod entries;
 pub mod file;
 mod layout;
 pub mod lock;
@@ -46,6 +47,7 @@ use crate::chain::verify::Tip;
 use crate::governance::time::Timestamp;
 
 pub use diagnosis::{Diagnosis, Refusal, SegmentStart, Tail, diagnose};
+pub use entries::{Entries, SegmentInfo};
 pub use file::{FileLedger, OpenOptions};
 pub use lock::Wait;
 pub use memory::MemoryLedger;

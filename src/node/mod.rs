@@ -3,10 +3,12 @@
 //! What a service embeds. Nobody ever sees a state that the ledger has not acknowledged: where an
 //! append fails, the node returns to what the ledger holds.
 
+mod distinct;
 mod group;
 mod predictions;
 mod rehearsal;
 pub mod repair;
+pub mod reported;
 pub mod shared;
 pub mod snapshots;
 

@@ -11,6 +11,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("identity", &["governance"]),
     ("ledger", &["chain", "governance"]),
     ("parallel", &["chain", "governance", "ledger", "replay"]),
+    ("views", &["chain", "governance"]),
     ("state_dir", &["identity"]),
     ("clock", &["governance"]),
     (
@@ -29,6 +30,19 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "cluster",
         &["chain", "clock", "governance", "identity", "ledger", "node"],
+    ),
+    (
+        "server",
+        &[
+            "chain",
+            "clock",
+            "governance",
+            "identity",
+            "ledger",
+            "node",
+            "replay",
+            "views",
+        ],
     ),
     (
         "simulation",

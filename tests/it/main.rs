@@ -46,6 +46,8 @@ mod repair;
 mod replaying;
 mod rules;
 mod scenario;
+#[cfg(feature = "server")]
+mod server;
 #[cfg(feature = "simulation")]
 mod simulation;
 mod snapshot_files;

@@ -24,6 +24,7 @@ use crate::governance::rejection::Rejection;
 use crate::governance::state::State;
 use crate::identity::MlDsaVerifier;
 use crate::ledger::LedgerReader;
+use crate::views::name_of;
 
 /// Arguments of `evidence checkpoints`.
 #[derive(Debug, Args)]
@@ -108,7 +109,7 @@ pub fn run(options: &Checkpoints, session: &Session, output: &Output) -> Result<
         );
         accusations.push(Accusation {
             node: accused,
-            name: name_of(&state, accused),
+            name: name_of(accused, &state),
             recorded: !recorded.is_empty(),
             suspended,
             entries: recorded.iter().map(|entry| entry.seq).collect(),
@@ -118,11 +119,6 @@ pub fn run(options: &Checkpoints, session: &Session, output: &Output) -> Result<
     output.report(&CheckpointsReport { evidence })?;
     session.close(&node);
     Ok(Exit::Ok)
-}
-
-fn name_of(state: &State, node: NodeId) -> String {
-    let registered = state.registry().get(node);
-    registered.map_or_else(|| node.short(), |node| node.name().to_string())
 }
 
 /// The evidence against every node in question that signed both.

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
 
 use super::contradiction::{self, Checkpoints};
 use crate::chain::line::Line;
@@ -15,14 +14,14 @@ use crate::cli::resolve;
 use crate::cli::session::Session;
 use crate::cli::statement_file;
 use crate::cli::style::{Grid, bold, dim, escaped, fields};
-use crate::governance::ballot::Ballot;
 use crate::governance::consensus::ConsensusEquivocation;
 use crate::governance::event::Event;
 use crate::governance::evidence::{ContradictingHeads, Equivocation};
-use crate::governance::id::{NodeId, ProposalId};
 use crate::governance::state::State;
-use crate::governance::statement::Signed;
-use crate::governance::time::Timestamp;
+use crate::views::View;
+use crate::views::evidence::{
+    BallotsView, CheckpointsView, ConsensusView, EvidenceList, EvidenceSummary, Statements,
+};
 
 /// Look at evidence of Byzantine behaviour.
 #[derive(Debug, Subcommand)]
@@ -50,52 +49,8 @@ pub struct Show {
     out: Option<PathBuf>,
 }
 
-#[derive(Serialize)]
-struct Summary {
-    seq: u64,
-    at: Timestamp,
-    node: NodeId,
-    name: String,
-    /// What both are: `ballots`, `checkpoints` or `consensus`.
-    kind: &'static str,
-    /// None where the evidence is no ballots.
-    proposal_id: Option<ProposalId>,
-    suspended: bool,
-}
-
-fn summaries(state: &State) -> Vec<Summary> {
-    let ballots = state
-        .evidence()
-        .map(|(node, proposal, record)| ("ballots", node, Some(proposal), record));
-    let others = state
-        .contradictions()
-        .map(|(kind, node, _, record)| (kind.name(), node, None, record));
-    let mut all: Vec<Summary> = ballots
-        .chain(others)
-        .map(|(kind, node, proposal_id, record)| Summary {
-            seq: record.seq,
-            at: record.at,
-            node,
-            name: state
-                .registry()
-                .get(node)
-                .map_or_else(|| node.short(), |node| node.name().to_string()),
-            kind,
-            proposal_id,
-            suspended: record.suspended,
-        })
-        .collect();
-    all.sort_by_key(|summary| summary.seq);
-    all
-}
-
-#[derive(Serialize)]
-struct EvidenceList {
-    evidence: Vec<Summary>,
-}
-
 impl Report for EvidenceList {
-    const SCHEMA: &'static str = "althing.evidence-list/1";
+    const SCHEMA: &'static str = <Self as View>::SCHEMA;
 
     fn text(&self) -> String {
         if self.evidence.is_empty() {
@@ -116,16 +71,8 @@ impl Report for EvidenceList {
     }
 }
 
-#[derive(Serialize)]
-struct EvidenceView {
-    #[serde(flatten)]
-    summary: Summary,
-    first: Signed<Ballot>,
-    second: Signed<Ballot>,
-}
-
-impl Report for EvidenceView {
-    const SCHEMA: &'static str = "althing.evidence/1";
+impl Report for BallotsView {
+    const SCHEMA: &'static str = <Self as View>::SCHEMA;
 
     fn text(&self) -> String {
         let summary = &self.summary;
@@ -183,17 +130,16 @@ pub fn run(command: &EvidenceCommand, session: &Session, output: &Output) -> Res
     match command {
         EvidenceCommand::Checkpoints(options) => contradiction::run(options, session, output),
         EvidenceCommand::List => {
-            let evidence = summaries(&session.read()?.state);
-            output.report(&EvidenceList { evidence })?;
+            output.report(&EvidenceList::of(&session.read()?.state))?;
             Ok(Exit::Ok)
         }
         EvidenceCommand::Show(show) => {
             let state = session.read()?.state;
             let summary = find(&state, &show.evidence)?;
             match read_entry(session, summary.seq)? {
-                Found::Ballots(evidence) => show_ballots(show, summary, evidence, output)?,
-                Found::Checkpoints(heads) => show_checkpoints(show, summary, heads, output)?,
-                Found::Consensus(found) => show_consensus(show, summary, found, output)?,
+                Statements::Ballots(evidence) => show_ballots(show, summary, evidence, output)?,
+                Statements::Checkpoints(heads) => show_checkpoints(show, summary, heads, output)?,
+                Statements::Consensus(found) => show_consensus(show, summary, found, output)?,
             }
             Ok(Exit::Ok)
         }
@@ -202,7 +148,7 @@ pub fn run(command: &EvidenceCommand, session: &Session, output: &Output) -> Res
 
 fn show_ballots(
     show: &Show,
-    summary: Summary,
+    summary: EvidenceSummary,
     evidence: Equivocation,
     output: &Output,
 ) -> Result<(), Failure> {
@@ -211,7 +157,7 @@ fn show_ballots(
         return statement_file::write_text(path, &line, output);
     }
     let Equivocation { first, second } = evidence;
-    output.report(&EvidenceView {
+    output.report(&BallotsView {
         summary,
         first,
         second,
@@ -220,7 +166,7 @@ fn show_ballots(
 
 fn show_checkpoints(
     show: &Show,
-    summary: Summary,
+    summary: EvidenceSummary,
     checkpoints: ContradictingHeads,
     output: &Output,
 ) -> Result<(), Failure> {
@@ -236,7 +182,7 @@ fn show_checkpoints(
 
 fn show_consensus(
     show: &Show,
-    summary: Summary,
+    summary: EvidenceSummary,
     consensus: ConsensusEquivocation,
     output: &Output,
 ) -> Result<(), Failure> {
@@ -247,15 +193,8 @@ fn show_consensus(
     output.report(&ConsensusView { summary, consensus })
 }
 
-/// The evidence in an entry.
-enum Found {
-    Ballots(Equivocation),
-    Checkpoints(ContradictingHeads),
-    Consensus(ConsensusEquivocation),
-}
-
 /// Who is accused, where it stands and what it led to.
-fn recorded(summary: &Summary) -> Vec<(&'static str, String)> {
+fn recorded(summary: &EvidenceSummary) -> Vec<(&'static str, String)> {
     let suspended = if summary.suspended { "yes" } else { "no" };
     vec![
         ("node", bold(&escaped(&summary.name))),
@@ -265,15 +204,8 @@ fn recorded(summary: &Summary) -> Vec<(&'static str, String)> {
     ]
 }
 
-#[derive(Serialize)]
-struct ConsensusView {
-    #[serde(flatten)]
-    summary: Summary,
-    consensus: ConsensusEquivocation,
-}
-
 impl Report for ConsensusView {
-    const SCHEMA: &'static str = "althing.evidence-consensus/1";
+    const SCHEMA: &'static str = <Self as View>::SCHEMA;
 
     fn text(&self) -> String {
         let said = &self.consensus;
@@ -291,15 +223,8 @@ impl Report for ConsensusView {
     }
 }
 
-#[derive(Serialize)]
-struct CheckpointsView {
-    #[serde(flatten)]
-    summary: Summary,
-    checkpoints: ContradictingHeads,
-}
-
 impl Report for CheckpointsView {
-    const SCHEMA: &'static str = "althing.evidence-checkpoints/1";
+    const SCHEMA: &'static str = <Self as View>::SCHEMA;
 
     fn text(&self) -> String {
         let mut text = fields(&recorded(&self.summary));
@@ -317,8 +242,8 @@ impl Report for CheckpointsView {
     }
 }
 
-fn find(state: &State, text: &str) -> Result<Summary, Failure> {
-    let mut all = summaries(state).into_iter();
+fn find(state: &State, text: &str) -> Result<EvidenceSummary, Failure> {
+    let mut all = EvidenceSummary::all(state).into_iter();
     let found = match text.parse::<u64>() {
         Ok(seq) => all.find(|summary| summary.seq == seq),
         Err(_) => {
@@ -337,7 +262,7 @@ fn find(state: &State, text: &str) -> Result<Summary, Failure> {
 }
 
 /// Reads the evidence in entry `seq` of a ledger that was just replayed.
-fn read_entry(session: &Session, seq: u64) -> Result<Found, Failure> {
+fn read_entry(session: &Session, seq: u64) -> Result<Statements, Failure> {
     let reader = session.open_reader()?;
     let mut lines = LineReader::new(reader.reader());
     let broken = |message: String| Failure::new(Exit::ChainBroken, "evidence.unreadable", message);
@@ -349,15 +274,10 @@ fn read_entry(session: &Session, seq: u64) -> Result<Found, Failure> {
         if line.seq != seq {
             continue;
         }
-        return match Event::decode(line.operation, line.data) {
-            Ok(Event::ByzantineDetected(detected)) => Ok(Found::Ballots(Equivocation {
-                first: detected.first,
-                second: detected.second,
-            })),
-            Ok(Event::CheckpointsContradicted(found)) => Ok(Found::Checkpoints(found.checkpoints)),
-            Ok(Event::ConsensusContradicted(found)) => Ok(Found::Consensus(found.consensus)),
-            _ => Err(broken(format!("entry {seq} holds no evidence any more"))),
-        };
+        let event = Event::decode(line.operation, line.data).ok();
+        return event
+            .and_then(Statements::of)
+            .ok_or_else(|| broken(format!("entry {seq} holds no evidence any more")));
     }
     Err(broken(format!("entry {seq} is gone")))
 }

@@ -3,20 +3,16 @@
 use std::io::Read as _;
 
 use clap::{Args, ValueEnum};
-use serde::Serialize;
-use serde_json::Value;
 
 use crate::chain::line::Line;
 use crate::chain::lines::{Ending, LineReader};
-use crate::cli::audit_view::{AuditView, Names};
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::Output;
 use crate::cli::session::Session;
 use crate::cli::style::escaped;
-use crate::governance::event::Event;
-use crate::governance::kind::ProposalKind;
 use crate::ledger::LedgerReader;
+use crate::views::audit::{AuditEntry, AuditView, Names};
 
 /// Arguments of `export`.
 #[derive(Debug, Args)]
@@ -35,19 +31,6 @@ pub struct Export {
 enum Format {
     AuditJson,
     Jsonl,
-}
-
-/// One entry in the shape of an in-memory audit log.
-#[derive(Serialize)]
-struct AuditEntry {
-    timestamp: String,
-    operation: String,
-    proposal_id: Option<String>,
-    subject_id: Option<String>,
-    kind: Option<ProposalKind>,
-    actor_did: Option<String>,
-    decision: Option<&'static str>,
-    details: Value,
 }
 
 /// Runs `althing export`. Nothing is exported of a ledger that does not verify, but operations of a
@@ -91,40 +74,13 @@ fn audit_json(reader: &LedgerReader, output: &Output) -> Result<u64, Failure> {
         .filter(|raw| raw.ending == Ending::LineFeed)
     {
         let line = Line::decode(raw.bytes).map_err(|error| broken(error.to_string()))?;
-        let view = match Event::decode(line.operation, line.data) {
-            Ok(event) => {
-                names.learn(&event);
-                AuditView::of(&event, &names)
-            }
-            // The replay came as far as a newer version's first entry: this is that one, or behind it.
-            Err(_) => AuditView {
-                details: serde_json::from_str(line.data).unwrap_or_default(),
-                ..AuditView::default()
-            },
-        };
+        let view = AuditView::of_line(&line, &mut names);
         entries = line.seq;
-        let entry = entry(&line, view);
+        let entry = AuditEntry::of(&line, view);
         let text = serde_json::to_string(&entry).map_err(|error| broken(error.to_string()))?;
         output.text(&format!("{separator}{text}"))?;
         separator = ",\n";
     }
     output.text("\n]\n")?;
     Ok(entries)
-}
-
-fn entry(line: &Line<'_>, view: AuditView) -> AuditEntry {
-    let details = match view.details {
-        Value::Null => Value::Object(serde_json::Map::new()),
-        details => details,
-    };
-    AuditEntry {
-        timestamp: line.timestamp.to_string(),
-        operation: line.operation.to_owned(),
-        proposal_id: view.proposal.map(|proposal| proposal.to_string()),
-        subject_id: view.subject,
-        kind: view.kind,
-        actor_did: view.actor.map(|actor| actor.to_string()),
-        decision: view.decision,
-        details,
-    }
 }

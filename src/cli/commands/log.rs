@@ -9,14 +9,15 @@ use clap::builder::PossibleValuesParser;
 use crate::chain::line::Line;
 use crate::chain::lines::{Ending, LineReader};
 use crate::cli::args::parse_time;
-use crate::cli::audit_view::{AuditView, Names};
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::Output;
 use crate::cli::session::Session;
-use crate::cli::style::{bold, dim};
-use crate::governance::event::{Event, OPERATIONS};
+use crate::cli::style::{bold, dim, escaped};
+use crate::governance::event::OPERATIONS;
 use crate::governance::time::Timestamp;
+use crate::views::audit::{AuditView, Names, Span, Summary};
+use crate::views::filter::Filter;
 
 /// Arguments of `log`.
 #[derive(Debug, Args)]
@@ -54,6 +55,18 @@ pub struct Log {
     /// Go on and print entries as they are recorded.
     #[arg(long, conflicts_with_all = ["reverse", "limit"])]
     follow: bool,
+}
+
+impl Log {
+    fn filter(&self) -> Filter {
+        Filter {
+            operations: self.operation.clone(),
+            proposal: self.proposal.clone(),
+            actor: self.actor.clone(),
+            since: self.since,
+            until: self.until,
+        }
+    }
 }
 
 /// How long `--follow` waits before it looks again.
@@ -134,6 +147,7 @@ fn read(
     let reader = session.open_intact_reader()?;
     let mut lines = LineReader::new(reader.reader());
     let mut last = after;
+    let filter = log.filter();
     let broken = |code: &str, message: String| Failure::new(Exit::ChainBroken, code, message);
     while let Some(raw) = lines
         .next_line()
@@ -146,14 +160,8 @@ fn read(
             continue;
         }
         last = line.seq;
-        let event = Event::decode(line.operation, line.data).ok();
-        if let Some(event) = &event {
-            names.learn(event);
-        }
-        let view = event
-            .map(|event| AuditView::of(&event, names))
-            .unwrap_or_default();
-        if wants(log, &line, &view, names) {
+        let view = AuditView::of_line(&line, names);
+        if filter.wants(&line, &view, names) {
             let text = if output.is_json() {
                 format!("{}\n", String::from_utf8_lossy(raw.bytes))
             } else {
@@ -165,25 +173,6 @@ fn read(
     Ok(last)
 }
 
-fn wants(log: &Log, line: &Line<'_>, view: &AuditView, names: &Names) -> bool {
-    let operation =
-        log.operation.is_empty() || log.operation.iter().any(|wanted| wanted == line.operation);
-    let proposal = log.proposal.as_ref().is_none_or(|wanted| {
-        view.proposal
-            .is_some_and(|proposal| proposal.to_string().starts_with(wanted))
-    });
-    let actor = log.actor.as_ref().is_none_or(|wanted| {
-        view.actor.is_some_and(|actor| {
-            let did = actor.to_string();
-            let hash = did.rsplit(':').next().unwrap_or_default();
-            names.node(actor) == *wanted || did.starts_with(wanted) || hash.starts_with(wanted)
-        })
-    });
-    let since = log.since.is_none_or(|since| line.timestamp >= since);
-    let until = log.until.is_none_or(|until| line.timestamp < until);
-    operation && proposal && actor && since && until
-}
-
 fn describe(line: &Line<'_>, view: &AuditView) -> String {
     let timestamp = line.timestamp.to_string();
     // Seconds are enough to read; the ledger keeps microseconds.
@@ -193,6 +182,14 @@ fn describe(line: &Line<'_>, view: &AuditView) -> String {
         line.seq,
         dim(&time),
         bold(&format!("{:<21}", line.operation)),
-        view.summary
+        words(&view.summary)
     )
+}
+
+fn words(summary: &Summary) -> String {
+    let word = |span: &Span| match span {
+        Span::Decision(name) => bold(name),
+        other => escaped(other.as_str()),
+    };
+    summary.0.iter().map(word).collect()
 }

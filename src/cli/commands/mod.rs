@@ -26,9 +26,13 @@ pub mod receipt;
 pub mod repair;
 pub mod replay;
 pub mod rotate_key;
+#[cfg(feature = "server")]
+pub mod serve;
 pub mod simulate;
 pub mod snapshot;
 pub mod submit;
+#[cfg(feature = "server")]
+pub mod token;
 pub mod verify;
 pub mod vote;
 mod why_report;

@@ -1,7 +1,6 @@
 //! `althing node`: look at the registry.
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
 
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
@@ -9,12 +8,12 @@ use crate::cli::output::{Output, Report};
 use crate::cli::resolve;
 use crate::cli::session::Session;
 use crate::cli::style::{Grid, bold, escaped, fields, plural};
-use crate::governance::blast_radius::{Flip, blast_radius, took_part_in};
-use crate::governance::id::{NodeId, ProposalId};
-use crate::governance::key::{Algorithm, PublicKey};
+use crate::governance::id::NodeId;
 use crate::governance::rejection::Rejection;
+use crate::governance::state::State;
 use crate::governance::state::registry::{Node, NodeStatus};
-use crate::governance::state::{Contradiction, State};
+use crate::views::View;
+use crate::views::nodes::{BlastRadiusView, NodeList, NodeSummary, NodeView};
 
 /// Look at the registry.
 #[derive(Debug, Subcommand)]
@@ -47,29 +46,6 @@ pub struct BlastRadius {
     node: String,
 }
 
-/// One node in a list.
-#[derive(Serialize)]
-pub struct NodeSummary {
-    did: NodeId,
-    name: String,
-    weight: u64,
-    status: NodeStatus,
-    algorithm: Algorithm,
-}
-
-impl NodeSummary {
-    /// The summary of one node.
-    pub fn of(id: NodeId, node: &Node) -> Self {
-        Self {
-            did: id,
-            name: node.name().to_string(),
-            weight: node.weight().get(),
-            status: node.status(),
-            algorithm: node.key().algorithm(),
-        }
-    }
-}
-
 /// All nodes as a table.
 pub fn table(nodes: &[NodeSummary]) -> String {
     let mut grid = Grid::new(&["name", "weight", "status", "node id"]).right(1);
@@ -84,14 +60,8 @@ pub fn table(nodes: &[NodeSummary]) -> String {
     grid.text()
 }
 
-#[derive(Serialize)]
-struct NodeList {
-    nodes: Vec<NodeSummary>,
-    total_weight: u64,
-}
-
 impl Report for NodeList {
-    const SCHEMA: &'static str = "althing.nodes/1";
+    const SCHEMA: &'static str = <Self as View>::SCHEMA;
 
     fn text(&self) -> String {
         let active = self
@@ -107,21 +77,8 @@ impl Report for NodeList {
     }
 }
 
-#[derive(Serialize)]
-struct NodeView {
-    #[serde(flatten)]
-    summary: NodeSummary,
-    key: PublicKey,
-    added_at_seq: u64,
-    evidence: Vec<ProposalId>,
-    /// The entries that hold two checkpoints of this node that contradict each other.
-    contradicting_checkpoints: Vec<u64>,
-    /// The entries that hold two messages of consensus of this node that contradict each other.
-    contradicting_consensus: Vec<u64>,
-}
-
 impl Report for NodeView {
-    const SCHEMA: &'static str = "althing.node/1";
+    const SCHEMA: &'static str = <Self as View>::SCHEMA;
 
     fn text(&self) -> String {
         let mut lines = vec![
@@ -148,43 +105,21 @@ impl Report for NodeView {
     }
 }
 
-/// What hung on one node.
-#[derive(Serialize)]
-struct BlastRadiusReport {
-    #[serde(flatten)]
-    node: NodeSummary,
-    decided: usize,
-    took_part_in: usize,
-    flips: Vec<Flip>,
-}
-
-impl BlastRadiusReport {
-    fn of(id: NodeId, node: &Node, state: &State) -> Self {
-        let decided = state.proposals().iter();
-        Self {
-            node: NodeSummary::of(id, node),
-            decided: decided.filter(|it| it.decided().is_some()).count(),
-            took_part_in: took_part_in(state, id),
-            flips: blast_radius(state, id),
+fn sentence(view: &BlastRadiusView) -> String {
+    format!(
+        "{} took part in {} of {}; {} would have been decided otherwise without its ballot",
+        bold(&escaped(&view.node.name)),
+        view.took_part_in,
+        plural(view.decided, "decision"),
+        match view.flips.len() {
+            0 => "none".to_owned(),
+            flips => flips.to_string(),
         }
-    }
-
-    fn sentence(&self) -> String {
-        format!(
-            "{} took part in {} of {}; {} would have been decided otherwise without its ballot",
-            bold(&escaped(&self.node.name)),
-            self.took_part_in,
-            plural(self.decided, "decision"),
-            match self.flips.len() {
-                0 => "none".to_owned(),
-                flips => flips.to_string(),
-            }
-        )
-    }
+    )
 }
 
-impl Report for BlastRadiusReport {
-    const SCHEMA: &'static str = "althing.blast-radius/1";
+impl Report for BlastRadiusView {
+    const SCHEMA: &'static str = <Self as View>::SCHEMA;
 
     fn text(&self) -> String {
         let mut text = String::new();
@@ -201,7 +136,7 @@ impl Report for BlastRadiusReport {
             }
             text.push_str(&grid.text());
         }
-        text.push_str(&format!("{}\n", self.sentence()));
+        text.push_str(&format!("{}\n", sentence(self)));
         text
     }
 }
@@ -210,30 +145,14 @@ impl Report for BlastRadiusReport {
 pub fn run(command: &NodeCommand, session: &Session, output: &Output) -> Result<Exit, Failure> {
     let state = session.read()?.state;
     match command {
-        NodeCommand::List => output.report(&NodeList {
-            nodes: summaries(&state),
-            total_weight: state.registry().active_weight().get(),
-        })?,
+        NodeCommand::List => output.report(&NodeList::of(&state))?,
         NodeCommand::Show(show) => {
             let (id, node) = find(&state, &show.node)?;
-            let evidence = state.evidence().filter(|(accused, ..)| *accused == id);
-            let entries = |kind: Contradiction| -> Vec<u64> {
-                let mine = (state.contradictions())
-                    .filter(|(found, accused, ..)| (*found, *accused) == (kind, id));
-                mine.map(|(.., record)| record.seq).collect()
-            };
-            output.report(&NodeView {
-                summary: NodeSummary::of(id, node),
-                key: node.key().clone(),
-                added_at_seq: node.added_at(),
-                evidence: evidence.map(|(_, proposal, _)| proposal).collect(),
-                contradicting_checkpoints: entries(Contradiction::Checkpoints),
-                contradicting_consensus: entries(Contradiction::Consensus),
-            })?;
+            output.report(&NodeView::of(id, node, &state))?;
         }
         NodeCommand::BlastRadius(blast_radius) => {
             let (id, node) = find(&state, &blast_radius.node)?;
-            output.report(&BlastRadiusReport::of(id, node, &state))?;
+            output.report(&BlastRadiusView::of(id, node, &state))?;
         }
     }
     Ok(Exit::Ok)
@@ -243,13 +162,4 @@ fn find<'a>(state: &'a State, text: &str) -> Result<(NodeId, &'a Node), Failure>
     let id = resolve::node(state, text)?;
     let node = state.registry().get(id);
     Ok((id, node.ok_or(Rejection::UnknownNode { node: id })?))
-}
-
-/// All nodes in the order in which they joined.
-pub fn summaries(state: &State) -> Vec<NodeSummary> {
-    state
-        .registry()
-        .iter()
-        .map(|(id, node)| NodeSummary::of(id, node))
-        .collect()
 }

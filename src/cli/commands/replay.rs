@@ -1,22 +1,16 @@
 //! `althing replay`: rebuild the state from the history.
 
 use clap::Args;
-use serde::Serialize;
 
-use super::authorization::{self, GrantView};
-use super::node::{self, NodeSummary};
-use super::without;
+use super::{authorization, node, without};
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
 use crate::cli::session::{At, Moment, Session};
 use crate::cli::style::{bold, fields};
-use crate::governance::digest::Digest;
-use crate::governance::id::{LedgerId, ProposalId};
-use crate::governance::proposal::FreezeTarget;
-use crate::governance::state::prediction::PredictionCount;
-use crate::governance::time::Timestamp;
 use crate::replay::Unchecked;
+use crate::views::View;
+use crate::views::overview::StateView;
 
 /// Arguments of `replay`.
 #[derive(Debug, Args)]
@@ -40,34 +34,8 @@ pub struct Replay {
     without: Option<String>,
 }
 
-#[derive(Serialize)]
-struct ReplayReport {
-    ledger: LedgerId,
-    name: String,
-    entries: u64,
-    head: Digest,
-    at: Timestamp,
-    state_hash: Digest,
-    signatures_checked: bool,
-    nodes: Vec<NodeSummary>,
-    total_weight: u64,
-    authorizations: Vec<GrantView>,
-    predictions: PredictionCount,
-    open_proposals: usize,
-    frozen: bool,
-    freezes: Vec<FreezeView>,
-}
-
-/// A freeze that is on.
-#[derive(Serialize)]
-struct FreezeView {
-    id: ProposalId,
-    target: FreezeTarget,
-    until: Timestamp,
-}
-
-impl Report for ReplayReport {
-    const SCHEMA: &'static str = "althing.replay/1";
+impl Report for StateView {
+    const SCHEMA: &'static str = <Self as View>::SCHEMA;
 
     fn text(&self) -> String {
         let predictions = format!(
@@ -112,41 +80,8 @@ pub fn run(command: &Replay, session: &Session, output: &Output) -> Result<Exit,
     } else {
         session.read_at(command.at)?
     };
-    output.report(&report(&moment, !command.no_signatures))?;
+    let Moment { state, head, at } = &moment;
+    let checked = !command.no_signatures;
+    output.report(&StateView::of(state, *head, *at, checked))?;
     Ok(Exit::Ok)
-}
-
-fn report(moment: &Moment, checked: bool) -> ReplayReport {
-    let Moment { state, head, at } = moment;
-    let mut predictions = *state.predictions().others();
-    for (_, count) in state.predictions().models() {
-        predictions.authorized += count.authorized;
-        predictions.unauthorized += count.unauthorized;
-    }
-    let freezes: Vec<FreezeView> = state
-        .authorizations()
-        .freezes()
-        .on(*at)
-        .map(|(id, freeze)| FreezeView {
-            id,
-            target: freeze.target().clone(),
-            until: freeze.end(),
-        })
-        .collect();
-    ReplayReport {
-        ledger: state.ledger(),
-        name: state.identity().name.to_string(),
-        entries: state.entries(),
-        head: *head,
-        at: *at,
-        state_hash: state.hash(),
-        signatures_checked: checked,
-        nodes: node::summaries(state),
-        total_weight: state.registry().active_weight().get(),
-        authorizations: authorization::views(state, *at),
-        predictions,
-        open_proposals: state.proposals().undecided().count(),
-        frozen: !freezes.is_empty(),
-        freezes,
-    }
 }

@@ -38,7 +38,7 @@ struct SubmitReport {
 /// What became of one statement.
 #[derive(Serialize)]
 struct Submitted {
-    r#type: String,
+    r#type: &'static str,
     recorded: bool,
     entries: Vec<u64>,
     /// The same members as the command of that type reports.
@@ -58,7 +58,7 @@ impl Report for SubmitReport {
             } else {
                 "recorded before".to_owned()
             };
-            grid.row([result.r#type.clone(), entries]);
+            grid.row([result.r#type.to_owned(), entries]);
         }
         grid.text()
     }

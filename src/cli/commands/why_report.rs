@@ -1,64 +1,21 @@
 //! The answer of `althing authorization why`, as a tree.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde::Serialize;
-
-use super::authorization::{scope_text, verdict};
-use super::proposal::describe;
+use super::authorization::verdict;
 use crate::cli::output::Report;
 use crate::cli::style::{bad, bold, dim, escaped, escaped_lines, good};
-use crate::governance::id::Subject;
-use crate::governance::kind::AuthorizationKind;
 use crate::governance::label::Name;
 use crate::governance::provenance::{
-    DecisionOrigin, FreezeOrigin, GrantOrigin, PolicyOrigin, VoterOrigin, Why,
+    DecisionOrigin, FreezeOrigin, GrantOrigin, PolicyOrigin, VoterOrigin,
 };
-use crate::governance::state::State;
-use crate::governance::state::authorization::{CheckReason, GrantStatus};
+use crate::governance::state::authorization::GrantStatus;
 use crate::governance::tally::Standing;
-use crate::governance::time::Timestamp;
+use crate::views::why::WhyView;
+use crate::views::{View, text};
 
-/// Why a subject may act, or may not.
-#[derive(Serialize)]
-pub struct WhyReport {
-    allowed: bool,
-    reason: CheckReason,
-    subject: Subject,
-    kind: AuthorizationKind,
-    at: Timestamp,
-    as_of_seq: u64,
-    obligations: BTreeMap<String, u64>,
-    freezes: Vec<FreezeOrigin>,
-    grants: Vec<GrantOrigin>,
-}
-
-impl WhyReport {
-    /// The report of an answer.
-    pub fn new(
-        why: Why,
-        subject: Subject,
-        kind: AuthorizationKind,
-        at: Timestamp,
-        state: &State,
-    ) -> Self {
-        Self {
-            allowed: why.outcome.is_allowed(),
-            reason: why.outcome.reason,
-            subject,
-            kind,
-            at,
-            as_of_seq: state.entries(),
-            obligations: why.outcome.obligations,
-            freezes: why.freezes,
-            grants: why.grants,
-        }
-    }
-}
-
-impl Report for WhyReport {
-    const SCHEMA: &'static str = "althing.authorization-why/1";
+impl Report for WhyView {
+    const SCHEMA: &'static str = <Self as View>::SCHEMA;
 
     fn text(&self) -> String {
         let mut tree = Tree::default();
@@ -145,7 +102,7 @@ impl Tree {
             grant.granted_seq,
             grant.granted_at
         ));
-        self.line(&format!("scope: {}", scope_text(&grant.terms.scope)));
+        self.line(&format!("scope: {}", text::scope(&grant.terms.scope)));
         if let Some(start) = grant.terms.not_before {
             self.line(&format!("not before {start}"));
         }
@@ -197,7 +154,7 @@ impl Tree {
             PolicyOrigin::Proposal(change) => format!("the policy of {}", change.short()),
         };
         for rule in &decision.rules {
-            self.line(&format!("by {policy}: {}", describe(rule)));
+            self.line(&format!("by {policy}: {}", text::rule(rule)));
         }
         let tally = &decision.tally;
         self.line(&format!(

@@ -30,6 +30,8 @@ use crate::identity::MlDsaVerifier;
 use crate::ledger::{FileLedger, LedgerReader};
 use crate::node::{Node, NodeError};
 use crate::replay::{ReplayError, replay};
+use crate::views::authorizations::GrantView;
+use crate::views::nodes::NodeSummary;
 pub(super) use receipt::FILE as RECEIPT_FILE;
 
 const MODEL: &str = "did:example:sepsis-warning";
@@ -384,10 +386,10 @@ impl<'a> Story<'a> {
             state.entries()
         ))?;
         self.stage.say("")?;
-        let nodes = node::summaries(&state);
+        let nodes = NodeSummary::all(&state);
         self.stage.block(&node::table(&nodes))?;
         self.stage.say("")?;
-        let grants = authorization::views(&state, self.session.now().max(state.clock()));
+        let grants = GrantView::all(&state, self.session.now().max(state.clock()));
         self.stage.block(&authorization::table(&grants))?;
         self.stage.say("")?;
         self.stage.say(&format!("state hash before  {before}"))?;

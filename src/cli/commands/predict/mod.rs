@@ -20,6 +20,7 @@ use crate::cli::session::Session;
 use crate::cli::style::{bad, fields, plural};
 use crate::governance::prediction::PredictionVerdict;
 use crate::ledger::FileLedger;
+use crate::node::reported::Intake;
 use crate::node::{Node, NodeError, PreparedPrediction, Recording};
 
 /// Record predictions.
@@ -136,10 +137,9 @@ pub fn run(command: &PredictCommand, session: &Session, output: &Output) -> Resu
     };
     recorder.node.release();
     let reader = Reader {
-        plain_user_id: record.plain_user_id,
-        keyed_input: record.keyed_input,
-        keys: session.keys().dir().to_owned(),
-        pseudonyms: None,
+        intake: Intake::new(session.keys().dir())
+            .with_plain_user_ids(record.plain_user_id)
+            .with_keyed_inputs(record.keyed_input),
     };
     let chunks = if record.file == Path::new("-") {
         reader.start(BufReader::with_capacity(BUFFER_BYTES, io::stdin()))

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::chain::receipt::Receipt;
-use crate::cli::commands::authorization::scope_text;
 use crate::cli::output::Report;
 use crate::cli::style::{Grid, bad, bold, dim, escaped, fields, good};
 use crate::governance::ballot::Decision;
@@ -18,6 +17,7 @@ use crate::governance::state::proposal::Member;
 use crate::governance::time::Timestamp;
 use crate::governance::tree_head::Origin;
 use crate::replay::receipt::{Basis, Liveness, Verdict};
+use crate::views::text;
 
 /// The answer of `receipt verify`.
 #[derive(Serialize)]
@@ -220,7 +220,7 @@ impl VerifyReport {
         let mut rows = vec![
             ("grant", grant.id.to_string()),
             ("subject", format!("{} {}", grant.kind, grant.subject)),
-            ("scope", escaped(&scope_text(&grant.scope))),
+            ("scope", escaped(&text::scope(&grant.scope))),
             ("expires", time(grant.expires_at)),
             (
                 "granted",

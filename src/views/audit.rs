@@ -1,12 +1,15 @@
 //! One event as an auditor sees it: who did what to which proposal and subject.
 //!
-//! The filters of `log`, its text and the `audit-json` export all read this one view.
+//! The filters of a log, its text and the `audit-json` export all read this one view.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
-use super::style::{bold, escaped, plural};
+use super::text::plural;
+use crate::chain::line::Line;
 use crate::governance::ballot::Ballot;
 use crate::governance::event::{
     AdmittedBy, AuthorizationGranted, AuthorizationRevoked, ByzantineDetected,
@@ -18,9 +21,74 @@ use crate::governance::id::{NodeId, ProposalId};
 use crate::governance::kind::ProposalKind;
 use crate::governance::label::Name;
 use crate::governance::proposal::Proposal;
+use crate::governance::state::State;
+
+/// A piece of a summary: what it says, and what it speaks of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Span {
+    /// Words.
+    Text(String),
+    /// What was decided, by a voter or by all.
+    Decision(&'static str),
+    /// A node, by its name.
+    Node(NodeId, String),
+    /// A proposal, by its kind and the start of its id.
+    Proposal(ProposalId, String),
+}
+
+impl Span {
+    /// The words alone.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Text(text) | Self::Node(_, text) | Self::Proposal(_, text) => text,
+            Self::Decision(name) => name,
+        }
+    }
+}
+
+/// An event in a few words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary(pub Vec<Span>);
+
+impl Summary {
+    fn text(mut self, text: impl Into<String>) -> Self {
+        self.0.push(Span::Text(text.into()));
+        self
+    }
+
+    fn decision(mut self, name: &'static str) -> Self {
+        self.0.push(Span::Decision(name));
+        self
+    }
+
+    fn node(mut self, node: NodeId, names: &Names) -> Self {
+        self.0.push(Span::Node(node, names.node(node)));
+        self
+    }
+
+    fn proposal(mut self, proposal: ProposalId, names: &Names) -> Self {
+        self.0
+            .push(Span::Proposal(proposal, names.proposal(proposal)));
+        self
+    }
+
+    fn suspended(self, suspended: bool) -> Self {
+        self.text(if suspended { "; suspended" } else { "" })
+    }
+}
+
+/// The words, one after the other.
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0
+            .iter()
+            .try_for_each(|span| f.write_str(span.as_str()))
+    }
+}
 
 /// What an event is about.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct AuditView {
     /// The proposal concerned.
     pub proposal: Option<ProposalId>,
@@ -35,7 +103,7 @@ pub struct AuditView {
     /// Everything else, by name.
     pub details: Value,
     /// The event in a few words.
-    pub summary: String,
+    pub summary: Summary,
 }
 
 /// Names of nodes and titles of proposals met so far, to read a history with.
@@ -46,6 +114,20 @@ pub struct Names {
 }
 
 impl Names {
+    /// What a state knows, for reading any part of the history before it.
+    #[must_use]
+    pub fn of_state(state: &State) -> Self {
+        let nodes = state.registry().iter();
+        let proposals = state.proposals().iter().map(|proposal| {
+            let action = &proposal.content().action;
+            (proposal.id(), (action.kind(), action.subject()))
+        });
+        Self {
+            nodes: nodes.map(|(id, node)| (id, node.name().clone())).collect(),
+            proposals: proposals.collect(),
+        }
+    }
+
     /// Learns what an event introduces.
     pub fn learn(&mut self, event: &Event) {
         match event {
@@ -64,10 +146,11 @@ impl Names {
     }
 
     /// What a node is called, or the start of its id.
+    #[must_use]
     pub fn node(&self, node: NodeId) -> String {
         self.nodes
             .get(&node)
-            .map_or_else(|| node.short(), |name| escaped(name.as_str()))
+            .map_or_else(|| node.short(), Name::to_string)
     }
 
     fn kind(&self, proposal: ProposalId) -> Option<ProposalKind> {
@@ -90,7 +173,24 @@ impl Names {
 }
 
 impl AuditView {
+    /// The view of a line, which `names` learns from. Of an operation that this version does not know
+    /// there are only the data.
+    #[must_use]
+    pub fn of_line(line: &Line<'_>, names: &mut Names) -> Self {
+        match Event::decode(line.operation, line.data) {
+            Ok(event) => {
+                names.learn(&event);
+                Self::of(&event, names)
+            }
+            Err(_) => Self {
+                details: serde_json::from_str(line.data).unwrap_or_default(),
+                ..Self::default()
+            },
+        }
+    }
+
     /// The view of `event`, which `names` must have learnt.
+    #[must_use]
     pub fn of(event: &Event, names: &Names) -> Self {
         match event {
             Event::LedgerCreated(created) => Self::founding(created.statement.content()),
@@ -98,7 +198,7 @@ impl AuditView {
             Event::NodeRemoved(removed) => Self {
                 actor: Some(removed.node),
                 proposal: Some(removed.proposal_id),
-                summary: names.node(removed.node),
+                summary: Summary::default().node(removed.node, names),
                 ..Self::default()
             },
             Event::ProposalCreated(created) => Self::proposed(created.statement.content(), names),
@@ -138,7 +238,9 @@ impl AuditView {
             }
             Event::KeyRotated(signed) => Self {
                 actor: Some(signed.content().new_key.node),
-                summary: format!("{} by itself", names.node(signed.content().new_key.node)),
+                summary: Summary::default()
+                    .node(signed.content().new_key.node, names)
+                    .text(" by itself"),
                 ..Self::default()
             },
             Event::KeyReplaced(replaced) => Self {
@@ -154,19 +256,20 @@ impl AuditView {
             }
             Event::CheckpointRecorded(checkpoint) => Self {
                 details: json!(checkpoint),
-                summary: format!(
+                summary: Summary::default().text(format!(
                     "state {} with {}",
                     checkpoint.state_hash.short(),
                     plural(
                         usize::try_from(checkpoint.live_grants).unwrap_or(usize::MAX),
                         "live grant"
                     )
-                ),
+                )),
                 ..Self::default()
             },
             Event::RecoveryRecorded(recovery) => Self {
                 details: json!(recovery),
-                summary: format!("{} bytes set aside after a crash", recovery.bytes),
+                summary: Summary::default()
+                    .text(format!("{} bytes set aside after a crash", recovery.bytes)),
                 ..Self::default()
             },
         }
@@ -174,10 +277,11 @@ impl AuditView {
 
     fn founding(founding: &Founding) -> Self {
         let founders = founding.founders.len();
-        let name = escaped(founding.name.as_str());
+        let name = &founding.name;
         Self {
             details: json!({"name": founding.name, "founders": founders}),
-            summary: format!("\"{name}\" by {}", plural(founders, "founder")),
+            summary: Summary::default()
+                .text(format!("\"{name}\" by {}", plural(founders, "founder"))),
             ..Self::default()
         }
     }
@@ -190,7 +294,9 @@ impl AuditView {
                 AdmittedBy::Proposal(proposal) => Some(proposal),
             },
             details: json!({"name": added.name, "weight": added.weight}),
-            summary: format!("{} with weight {}", names.node(added.node), added.weight),
+            summary: Summary::default()
+                .node(added.node, names)
+                .text(format!(" with weight {}", added.weight)),
             ..Self::default()
         }
     }
@@ -202,12 +308,11 @@ impl AuditView {
             kind: Some(proposal.action.kind()),
             actor: Some(proposal.proposer),
             details: json!({"title": proposal.title}),
-            summary: format!(
-                "{} by {}: \"{}\"",
-                names.proposal(proposal.proposal_id),
-                names.node(proposal.proposer),
-                escaped(proposal.title.as_str()),
-            ),
+            summary: Summary::default()
+                .proposal(proposal.proposal_id, names)
+                .text(" by ")
+                .node(proposal.proposer, names)
+                .text(format!(": \"{}\"", proposal.title)),
             ..Self::default()
         }
     }
@@ -219,12 +324,12 @@ impl AuditView {
             actor: Some(ballot.voter),
             decision: Some(decision),
             details: json!({"vote_id": ballot.vote_id}),
-            summary: format!(
-                "{} by {} on {}",
-                bold(decision),
-                names.node(ballot.voter),
-                names.proposal(ballot.proposal_id)
-            ),
+            summary: Summary::default()
+                .decision(decision)
+                .text(" by ")
+                .node(ballot.voter, names)
+                .text(" on ")
+                .proposal(ballot.proposal_id, names),
             ..Self::default()
         }
     }
@@ -245,13 +350,14 @@ impl AuditView {
                 "total_weight": consensus.total_weight,
                 "vote_count": consensus.votes.len(),
             }),
-            summary: format!(
-                "{} {} with {} of {} approving",
-                names.proposal(consensus.proposal_id),
-                bold(decision),
-                consensus.approve_weight,
-                consensus.total_weight
-            ),
+            summary: Summary::default()
+                .proposal(consensus.proposal_id, names)
+                .text(" ")
+                .decision(decision)
+                .text(format!(
+                    " with {} of {} approving",
+                    consensus.approve_weight, consensus.total_weight
+                )),
             ..Self::default()
         }
     }
@@ -265,13 +371,13 @@ impl AuditView {
                 "second_size": second.size,
                 "suspended": found.suspended,
             }),
-            summary: format!(
-                "{} signed contradicting checkpoints of {} and {} entries{}",
-                names.node(found.node),
-                first.size,
-                second.size,
-                if found.suspended { "; suspended" } else { "" },
-            ),
+            summary: Summary::default()
+                .node(found.node, names)
+                .text(format!(
+                    " signed contradicting checkpoints of {} and {} entries",
+                    first.size, second.size
+                ))
+                .suspended(found.suspended),
             ..Self::default()
         }
     }
@@ -286,14 +392,15 @@ impl AuditView {
                 "step": said.step,
                 "suspended": found.suspended,
             }),
-            summary: format!(
-                "{} contradicted itself in consensus, height {}, round {}, {}{}",
-                names.node(found.node),
-                said.height,
-                said.round,
-                said.step.name(),
-                if found.suspended { "; suspended" } else { "" },
-            ),
+            summary: Summary::default()
+                .node(found.node, names)
+                .text(format!(
+                    " contradicted itself in consensus, height {}, round {}, {}",
+                    said.height,
+                    said.round,
+                    said.step.name()
+                ))
+                .suspended(found.suspended),
             ..Self::default()
         }
     }
@@ -309,18 +416,15 @@ impl AuditView {
                 "prior_decision": first,
                 "suspended": detected.suspended,
             }),
-            summary: format!(
-                "{} signed both {} and {} on {}{}",
-                names.node(detected.node),
-                bold(first),
-                bold(second),
-                names.proposal(detected.proposal_id),
-                if detected.suspended {
-                    "; suspended"
-                } else {
-                    ""
-                },
-            ),
+            summary: Summary::default()
+                .node(detected.node, names)
+                .text(" signed both ")
+                .decision(first)
+                .text(" and ")
+                .decision(second)
+                .text(" on ")
+                .proposal(detected.proposal_id, names)
+                .suspended(detected.suspended),
             ..Self::default()
         }
     }
@@ -334,7 +438,7 @@ impl AuditView {
                 "expires_at": granted.terms.expires_at,
                 "scope": granted.terms.scope,
             }),
-            summary: format!("{} {}", granted.kind, granted.terms.subject),
+            summary: Summary::default().text(format!("{} {}", granted.kind, granted.terms.subject)),
             ..Self::default()
         }
     }
@@ -346,26 +450,29 @@ impl AuditView {
             subject: Some(revoked.subject.to_string()),
             kind: names.kind(revoked.proposal_id),
             details: json!({"grant_ids": revoked.grant_ids}),
-            summary: format!(
+            summary: Summary::default().text(format!(
                 "{} {} ({} ended)",
                 revoked.kind,
                 revoked.subject,
                 plural(ended, "grant")
-            ),
+            )),
             ..Self::default()
         }
     }
 
     fn prediction(recorded: &PredictionRecorded) -> Self {
         let prediction = &recorded.prediction;
-        let version = escaped(prediction.model_version.as_str());
+        let version = &prediction.model_version;
         Self {
             subject: Some(prediction.model.to_string()),
             details: json!({
                 "model_version": prediction.model_version,
                 "verdict": recorded.verdict,
             }),
-            summary: format!("{} {version}: {}", prediction.model, recorded.verdict),
+            summary: Summary::default().text(format!(
+                "{} {version}: {}",
+                prediction.model, recorded.verdict
+            )),
             ..Self::default()
         }
     }
@@ -377,7 +484,9 @@ impl AuditView {
             subject: names.subject(proposal),
             kind: names.kind(proposal),
             details: json!({"reason": what}),
-            summary: format!("{}: {what}", names.proposal(proposal)),
+            summary: Summary::default()
+                .proposal(proposal, names)
+                .text(format!(": {what}")),
             ..Self::default()
         }
     }
@@ -385,4 +494,46 @@ impl AuditView {
 
 fn text_of(reason: &Value) -> &str {
     reason.as_str().unwrap_or_default()
+}
+
+/// One entry in the shape of an in-memory audit log.
+#[derive(Debug, Clone, Serialize)]
+pub struct AuditEntry {
+    /// When it was recorded.
+    pub timestamp: String,
+    /// What happened.
+    pub operation: String,
+    /// The proposal concerned.
+    pub proposal_id: Option<String>,
+    /// The model, agent or node concerned.
+    pub subject_id: Option<String>,
+    /// The kind of proposal.
+    pub kind: Option<ProposalKind>,
+    /// The node that acted, or was acted upon.
+    pub actor_did: Option<String>,
+    /// What was decided.
+    pub decision: Option<&'static str>,
+    /// Everything else, by name.
+    pub details: Value,
+}
+
+impl AuditEntry {
+    /// The entry of a line, from its view.
+    #[must_use]
+    pub fn of(line: &Line<'_>, view: AuditView) -> Self {
+        let details = match view.details {
+            Value::Null => Value::Object(Map::new()),
+            details => details,
+        };
+        Self {
+            timestamp: line.timestamp.to_string(),
+            operation: line.operation.to_owned(),
+            proposal_id: view.proposal.map(|proposal| proposal.to_string()),
+            subject_id: view.subject,
+            kind: view.kind,
+            actor_did: view.actor.map(|actor| actor.to_string()),
+            decision: view.decision,
+            details,
+        }
+    }
 }

@@ -1,0 +1,164 @@
+//! Who may ask for what.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+
+use super::problem::Problem;
+use super::service::Service;
+use super::tokens::Token;
+use crate::clock::system_time;
+use crate::governance::label::Label;
+
+/// What a token opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Everything that can be read.
+    Read,
+    /// Recording predictions.
+    Predict,
+    /// Handing in signed statements and evidence, and asking for what is due.
+    Submit,
+}
+
+impl Scope {
+    /// All scopes.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Predict, Self::Submit];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Predict => "predict",
+            Self::Submit => "submit",
+        }
+    }
+}
+
+impl std::str::FromStr for Scope {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|scope| scope.name() == text);
+        found.ok_or_else(|| "expected read, predict or submit".to_owned())
+    }
+}
+
+/// Who may do what without a token. Predictions always take one: nothing else says who reports them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anyone may read, and hand in statements, which carry their signatures.
+    Open,
+    /// Nobody may do anything.
+    Tokens,
+}
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    /// The token's name.
+    pub(super) name: Option<Label>,
+}
+
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
+/// What is asked of everyone who asks for something of a scope.
+#[derive(Clone)]
+pub(super) struct Gate {
+    pub(super) service: Arc<Service>,
+    pub(super) scope: Scope,
+}
+
+/// Lets a request pass that may.
+pub(super) async fn pass(
+    State(Gate { service, scope }): State<Gate>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let token = token_of(&service, &request)?;
+    match &token {
+        Some(token) if !token.scopes.contains(&scope) => {
+            let found: Vec<&str> = token.scopes.iter().map(|scope| scope.name()).collect();
+            let expected = format!(
+                "expected a token with the scope {}, found {}",
+                scope.name(),
+                found.join(", ")
+            );
+            return Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "access.scope",
+                expected,
+            ));
+        }
+        None if scope == Scope::Predict || service.access() == Access::Tokens => {
+            let expected = format!("expected a bearer token with the scope {}", scope.name());
+            return Err(
+                Problem::new(StatusCode::UNAUTHORIZED, "access.token-missing", expected)
+                    .hint("the operator makes one with `althing token create`"),
+            );
+        }
+        _ => {}
+    }
+    let peer = request.extensions().get::<Peer>().copied();
+    slow_down(&service, token.as_ref(), peer)?;
+    let name = token.map(|token| token.name);
+    request.extensions_mut().insert(Client { name });
+    Ok(next.run(request).await)
+}
+
+/// The token that came with the request. One that opens nothing is never passed over.
+fn token_of(service: &Service, request: &Request) -> Result<Option<Token>, Problem> {
+    let Some(header) = request.headers().get(header::AUTHORIZATION) else {
+        return Ok(None);
+    };
+    let invalid = || {
+        let message = "the token is unknown, revoked or expired, or is not a bearer token";
+        Problem::new(StatusCode::UNAUTHORIZED, "access.token-invalid", message)
+    };
+    let text = header.to_str().map_err(|_| invalid())?;
+    let (scheme, secret) = text.split_once(' ').ok_or_else(invalid)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(invalid());
+    }
+    let found = service.tokens().find(secret.trim(), system_time());
+    let found = found.map_err(|error| Problem::internal(error.code(), &error))?;
+    found.ok_or_else(invalid).map(Some)
+}
+
+fn slow_down(service: &Service, token: Option<&Token>, peer: Option<Peer>) -> Result<(), Problem> {
+    let Some(rate) = service.limits().rate else {
+        return Ok(());
+    };
+    let client = match (token, peer) {
+        (Some(token), _) => token.id.clone(),
+        (None, Some(Peer(address))) => block(address.ip()),
+        (None, None) => String::new(),
+    };
+    let taken = service.rates().take(&client, rate, Instant::now());
+    taken.map_err(|wait| {
+        let message = format!("expected at most {rate} requests a second on average");
+        let seconds = u32::try_from(wait.as_secs()).unwrap_or(1).max(1);
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "limit.rate", message).retry_after(seconds)
+    })
+}
+
+/// Addresses that one owner has by the million are one client.
+fn block(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}

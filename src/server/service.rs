@@ -1,0 +1,202 @@
+//! What every request is answered from.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use super::Config;
+use super::access::Access;
+use super::limits::{Limits, Rates};
+use super::metrics::Metrics;
+use super::problem::Problem;
+use super::published::Published;
+use super::tokens::{TokenFile, Tokens};
+use super::writer::{Answer, NotTaken, Queue, Shown, Wanted};
+use crate::ledger::Entries;
+use crate::node::reported::Intake;
+
+/// A service: read access to the ledger, and the way to its writer.
+///
+/// For other fronts on the same ledger: [`now`](Self::now) is the state, [`entries`](Self::entries) the
+/// lines.
+pub struct Service {
+    shown: Arc<Shown>,
+    entries: Entries,
+    intake: Intake,
+    access: Access,
+    limits: Limits,
+    tokens: Tokens,
+    rates: Rates,
+    metrics: Arc<Metrics>,
+    queue: Mutex<Option<Queue>>,
+    /// Room for bodies, in kibibytes.
+    room: Arc<Semaphore>,
+    readers: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+    ending: watch::Sender<bool>,
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").finish_non_exhaustive()
+    }
+}
+
+impl Service {
+    pub(super) fn new(config: Config) -> Self {
+        let Config {
+            access,
+            ledger,
+            intake,
+            limits,
+            ..
+        } = config;
+        Self {
+            shown: Arc::new(watch::Sender::new(None)),
+            entries: Entries::of_dir(&ledger),
+            intake,
+            access,
+            tokens: Tokens::new(TokenFile::of_ledger(&ledger)),
+            rates: Rates::default(),
+            metrics: Arc::default(),
+            queue: Mutex::default(),
+            room: Arc::new(Semaphore::new(limits.pending_bytes / KIBIBYTE)),
+            readers: Arc::new(Semaphore::new(limits.readers)),
+            streams: Arc::new(Semaphore::new(limits.streams)),
+            ending: watch::Sender::new(false),
+            limits,
+        }
+    }
+
+    /// The ledger as of its last durable write.
+    ///
+    /// # Errors
+    /// A [`Problem`] while it is still replayed.
+    pub fn now(&self) -> Result<Arc<Published>, Problem> {
+        self.shown
+            .borrow()
+            .clone()
+            .ok_or_else(|| Problem::busy("server.starting", "the ledger is still being replayed"))
+    }
+
+    /// The ledger's lines. No more of them count than [`now`](Self::now) says.
+    #[must_use]
+    pub const fn entries(&self) -> &Entries {
+        &self.entries
+    }
+
+    /// Runs something that reads files or computes for long, on a thread of its own. No more run at a time
+    /// than the limits say.
+    ///
+    /// # Errors
+    /// What `work` fails with, or a [`Problem`] where too many are at it.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let permit = Arc::clone(&self.readers).try_acquire_owned();
+        let permit = permit.map_err(|_| {
+            Problem::busy(
+                "limit.readers",
+                "too many requests read the ledger just now",
+            )
+        })?;
+        let done = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            work()
+        });
+        let done = done.await;
+        done.unwrap_or_else(|error| Err(Problem::internal("server.panic", &error)))
+    }
+
+    /// Waits until commands are durably recorded or refused; one answer for each.
+    ///
+    /// # Errors
+    /// A [`Problem`] where nothing was taken, or the writer ended in a panic.
+    pub(super) async fn write(
+        &self,
+        wanted: Vec<Wanted>,
+        room: OwnedSemaphorePermit,
+    ) -> Result<Vec<Answer>, Problem> {
+        self.now()?;
+        let queue = self.queue().clone();
+        let ending = || Problem::busy("server.ending", "the service is just ending").retry_after(5);
+        let pushed = queue.ok_or_else(ending)?.push(wanted, room);
+        let answered = pushed.map_err(|not_taken| match not_taken {
+            NotTaken::Full => Problem::busy("limit.queue", "too many requests wait to be written"),
+            NotTaken::Closed => Problem::busy("server.no-writer", "the ledger can't be written to"),
+        })?;
+        answered
+            .await
+            .map_err(|error| Problem::internal("server.panic", &error))
+    }
+
+    /// Room for a body of so many bytes, as long as it is received and waits.
+    pub(super) fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+        let kibibytes = u32::try_from(bytes.div_ceil(KIBIBYTE).max(1)).unwrap_or(u32::MAX);
+        let permit = Arc::clone(&self.room).try_acquire_many_owned(kibibytes);
+        permit.map_err(|_| Problem::busy("limit.bodies", "too much is being received just now"))
+    }
+
+    /// A place for a stream of events.
+    pub(super) fn stream(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let permit = Arc::clone(&self.streams).try_acquire_owned();
+        permit.map_err(|_| {
+            Problem::busy("limit.streams", "too many streams are open").retry_after(10)
+        })
+    }
+
+    fn queue(&self) -> std::sync::MutexGuard<'_, Option<Queue>> {
+        // Nothing that can panic happens under this lock.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn open_queue(&self, queue: Queue) {
+        *self.queue() = Some(queue);
+    }
+
+    /// Takes nothing more to be written. The writer ends when it has answered what it has.
+    pub(super) fn close_queue(&self) {
+        self.queue().take();
+    }
+
+    /// Tells streams that they end.
+    pub(super) fn end(&self) {
+        self.ending.send_replace(true);
+    }
+
+    pub(super) fn ending(&self) -> watch::Receiver<bool> {
+        self.ending.subscribe()
+    }
+
+    pub(super) const fn shown(&self) -> &Arc<Shown> {
+        &self.shown
+    }
+
+    pub(super) const fn intake(&self) -> &Intake {
+        &self.intake
+    }
+
+    pub(super) const fn access(&self) -> Access {
+        self.access
+    }
+
+    pub(super) const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(super) const fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    pub(super) const fn rates(&self) -> &Rates {
+        &self.rates
+    }
+
+    pub(super) const fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+}
+
+const KIBIBYTE: usize = 1 << 10;
