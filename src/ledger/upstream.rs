@@ -224,6 +224,12 @@ impl<S: Storage> FileLedger<S> {
         self.upstream = Some(upstream);
     }
 
+    /// Whether it is a copy of what is kept elsewhere.
+    #[must_use]
+    pub const fn is_copy(&self) -> bool {
+        self.upstream.is_some()
+    }
+
     /// Takes what is missing of `upstream` without a turn to append to it.
     ///
     /// # Errors

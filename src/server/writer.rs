@@ -163,7 +163,9 @@ impl Writer {
     /// Takes up what other processes wrote, if there is something, and nobody is just at it.
     fn look(&mut self) {
         let extent = self.around.entries.extent().ok();
-        if extent.is_none() || extent == self.extent {
+        // Of a copy, the files say only what this machine wrote.
+        let may_have_grown = extent != self.extent || self.node.ledger().is_copy();
+        if extent.is_none() || !may_have_grown {
             return;
         }
         match self.take_up(Wait::No) {

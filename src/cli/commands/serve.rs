@@ -122,6 +122,7 @@ impl Report for ServeReport {
 
 /// Runs `althing serve`.
 pub fn run(serve: &Serve, session: Session, output: &Output) -> Result<Exit, Failure> {
+    session.catch_up()?;
     // A mistyped directory is said at once, not in a log.
     crate::ledger::check_exists(session.ledger_dir())?;
     log(serve)?;
