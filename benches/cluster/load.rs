@@ -1,8 +1,8 @@
 //! Clients of a running cluster: proposals and ballots, and how long they take.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -101,33 +101,39 @@ impl Group {
         let start = Instant::now();
         let (id, command) = self.proposal(0)?;
         let opened = Opened::by(id, &connect(&self.dirs[0])?.submit(encode(&command)?)?)?;
-        let decided = Mutex::new(None);
+        let outcomes = Mutex::new(Vec::new());
         thread::scope(|scope| {
             for (voter, dir) in self.dirs.iter().enumerate() {
-                let (opened, decided) = (&opened, &decided);
-                scope.spawn(move || -> Result<(), String> {
+                let (opened, outcomes) = (&opened, &outcomes);
+                scope.spawn(move || {
                     let vote = || -> Outcome<Decided> {
                         let line = encode(&self.ballot(voter, opened)?)?;
                         let mut client = connect(dir)?;
                         loop {
                             match client.submit(line.clone())? {
                                 // This node has not recorded the proposal yet.
-                                Decided::Refused { code, .. } if code == "proposal.unknown" => {
+                                Decided::Refused { code, .. }
+                                    if code == "ballot.unknown-proposal" =>
+                                {
                                     thread::sleep(Duration::from_millis(1));
                                 }
                                 outcome => return Ok(outcome),
                             }
                         }
                     };
-                    if is_decided(&vote().map_err(|it| it.to_string())?) {
-                        *decided.lock().map_err(|it| it.to_string())? = Some(start.elapsed());
-                    }
-                    Ok(())
+                    let outcome = vote().map_err(|error| error.to_string());
+                    let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+                    outcomes.push((start.elapsed(), outcome));
                 });
             }
         });
-        let decided = *decided.lock().map_err(|it| it.to_string())?;
-        decided.ok_or_else(|| "nothing was decided".into())
+        let outcomes = outcomes
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_it = |outcome: &Result<Decided, String>| outcome.as_ref().is_ok_and(is_decided);
+        let decided = outcomes.iter().find(|(_, outcome)| is_it(outcome));
+        let (time, _) = decided.ok_or_else(|| format!("nothing was decided: {outcomes:?}"))?;
+        Ok(*time)
     }
 
     /// So many clients at once for a while, each of which waits for every outcome: a proposal at one

@@ -127,6 +127,7 @@ fn schedule(seed: u64, met: &mut Met) {
     run.cluster.stop_all();
     run.cluster.check(&all);
     run.check_acknowledged();
+    run.count_reconnections();
 }
 
 /// A statement that was handed to a node, and the client that waits for what becomes of it.
@@ -366,6 +367,16 @@ impl<'m> Run<'m> {
             .or_default()
             .extend(recorded);
         self.meet("acknowledged");
+    }
+
+    /// How often a node connected anew to a peer that did not hear it.
+    fn count_reconnections(&mut self) {
+        for node in 1..=NODES {
+            let log = self.cluster.log(node);
+            for _ in log.matches("does not hear this node") {
+                self.meet("connected anew");
+            }
+        }
     }
 
     /// What a client was told is recorded is there, once; nothing is there twice.
