@@ -134,29 +134,55 @@ def count_of(threads):
     return "two threads" if threads == 2 else "one thread"
 
 
+def is_busy(machine):
+    return machine["load"] >= machine["cores"] / 2
+
+
 def machine(results):
     it = results["machine"]
-    busy = "" if it["load"] < it["cores"] / 2 else \
-        " **The machine was busy with other things: not a figure of this run can be relied on.**"
+    busy = " **The machine was busy with other things: not a figure of this run can be relied on.**" \
+        if is_busy(it) else ""
     return (f"{it['cores']} cores of {it['cpu']}, {it['system']}; {it['rust']}; {it['openssl']}; "
             f"Python {it['python']}. Load before the run: {it['load']:.1f}. "
             f"The run took {results.get('minutes', 0):.0f} minutes.{busy}")
 
 
 def replay(results):
+    return replay_table({int(size): it for size, it in results["replay"].items()})
+
+
+def replay_table(sizes):
     rows = []
-    for size, it in results["replay"].items():
+    for size, it in sizes.items():
         own = it["althing"]
 
         def beside(name):
             ratio = ratio_of(it.get(name), own)
             return "not measured" if ratio is None else times(ratio)
 
-        rows.append([f"{int(size):,}", short(own), f"{int(size) / own / 1e6:.2f} M/s",
+        rows.append([f"{size:,}", short(own), f"{size / own / 1e6:.2f} M/s",
                      beside("openssl"), beside("sha256sum"), beside("sqlite"), beside("python"),
                      f"{it['cpu'] / own:.1f}", f"{it['peak'] / 2**20:.0f} MiB"])
     return table(["entries", "Althing", "rate", "openssl", "sha256sum", "SQLite", "Python chain",
                   "cores used", "peak of memory"], rows)
+
+
+def ten_million(results):
+    """The run with ten million entries, which is made alone and seldom."""
+    found, size = results.get("ten_million"), 10_000_000
+    if not found:
+        return "Ten million entries were not measured."
+    it, bulk, start = found["machine"], found["bulk"], found["snapshot"]
+    busy = " **The machine was busy with other things.**" if is_busy(it) else ""
+    python = ratio_of(bulk["python"], bulk["althing"])
+    chain = f"takes {times(python)} as long" if python else "was not measured"
+    return "\n".join([
+        replay_table({size: found["replay"]}), "",
+        f"`predict record` of {size:,} lines: {short(bulk['althing'])}, {size / bulk['althing']:,.0f}/s, "
+        f"{bulk['peak'] / 2**20:.0f} MiB at the peak; the Python chain without any sync {chain}. Start with a snapshot of {size:,} entries and "
+        f"a tail of 1,000: {short(start['seconds'])}.", "",
+        f"A run of its own, each contestant at least once: {it['cores']} cores of {it['cpu']}, "
+        f"{it['system']}; {it['rust']}. Load before the run: {it['load']:.1f}.{busy}"])
 
 
 def appends(results):
@@ -251,7 +277,7 @@ def memory(results):
 
 def tables(results):
     made = {}
-    for make in [machine, goals, limits, replay, appends, peers, memory]:
+    for make in [machine, goals, limits, replay, ten_million, appends, peers, memory]:
         try:
             made[make.__name__] = make(results)
         except (KeyError, TypeError, ZeroDivisionError) as error:

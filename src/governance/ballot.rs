@@ -104,6 +104,7 @@ impl FromStr for Decision {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::governance::statement::Signed;
 
     #[test]
     fn decisions_are_written_as_they_are_read() {
@@ -117,5 +118,39 @@ mod tests {
             assert_eq!(name.parse(), Ok(decision));
         }
         assert!("maybe".parse::<Decision>().is_err());
+    }
+
+    #[test]
+    fn a_signed_ballot_is_read_in_one_pass_only_where_that_reads_the_same() {
+        const STATEMENT: &str = concat!(
+            r#"{"cast_at":"2026-05-04T09:30:00.000000Z","decision":"approve","#,
+            r#""ledger":"0000000000000000000000000000000000000000000000000000000000000000","#,
+            r#""proposal_hash":"0000000000000000000000000000000000000000000000000000000000000000","#,
+            r#""proposal_id":"00000000-0000-0000-0000-000000000001","rationale":"\"}","#,
+            r#""vote_id":"00000000-0000-0000-0000-000000000002","#,
+            r#""voter":"did:pqaid:0000000000000000000000000000000000000000000000000000000000000000"}"#
+        );
+        let with = |start: &str, end: &str| format!("{start}{STATEMENT}{end}");
+        let honest = with(r#"{"signature":"AQIDBA==","statement":"#, "}");
+        let read = Signed::<Ballot>::read_canonical(&honest).expect("it is read");
+        assert_eq!(serde_json::from_str(&honest).ok(), Some(read));
+        for other in [
+            with(r#"{"signature":"AQIDBA==","statement":"#, r#","then":1}"#),
+            with(r#"{"signature":"AQIDBA==","statement":"#, "}}"),
+            with(r#"{"signature":"AQIDBA==","statement":"#, ""),
+            with(r#"{"signature":"AQIDBA==","statement":{}"#, "}"),
+            with(r#"{"signature":"AQIDBA","statement":"#, "}"),
+            with(r#"{"signature":"AQID\"","statement":"#, "}"),
+            with(r#"{"reason":1,"signature":"AQIDBA==","statement":"#, "}"),
+            with(r#"{"statement":"#, "}"),
+            honest.replace("approve", "perhaps"),
+            honest.replace("voter\":", "voters\":"),
+        ] {
+            assert_eq!(Signed::<Ballot>::read_canonical(&other), None, "{other}");
+            assert!(
+                serde_json::from_str::<Signed<Ballot>>(&other).is_err(),
+                "{other}"
+            );
+        }
     }
 }

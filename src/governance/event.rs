@@ -87,6 +87,11 @@ macro_rules! events {
                 $(if operation == $known && data.starts_with($start) {
                     return content($known, data).map(Self::$also);
                 })*
+                if operation == "vote_cast"
+                    && let Some(ballot) = Signed::read_canonical(data)
+                {
+                    return Ok(Self::VoteCast(ballot));
+                }
                 match operation {
                     $($operation => content($operation, data).map(Self::$variant),)*
                     _ => Err(EventError::UnknownOperation {

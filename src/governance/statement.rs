@@ -4,9 +4,10 @@
 //! [`Verified`] one, and only those reach the state.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use serde_json::value::RawValue;
 
 use super::canonical::{self, NotCanonical, Numbers};
@@ -25,7 +26,8 @@ pub trait StatementContent: Serialize + DeserializeOwned {
 /// The exact bytes of a statement, and the content that was read from them.
 #[derive(Clone)]
 pub struct Statement<T> {
-    raw: Box<RawValue>,
+    /// Shared by all copies.
+    raw: Arc<str>,
     content: T,
 }
 
@@ -67,7 +69,7 @@ impl<T: StatementContent> Statement<T> {
             message,
         })?;
         Self::check_length(raw.get())?;
-        Ok(Self { raw, content })
+        Ok(Self::of_parts(raw.get(), content))
     }
 
     /// Reads a statement from bytes that must already be canonical.
@@ -77,13 +79,22 @@ impl<T: StatementContent> Statement<T> {
     pub fn parse(text: &str) -> Result<Self, StatementError> {
         Self::check_length(text)?;
         canonical::check(text, Numbers::Integers)?;
-        let content_error = |error: serde_json::Error| StatementError::Content {
+        Self::parse_canonical(text)
+    }
+
+    /// As [`parse`](Self::parse), of a value within a text that was found canonical.
+    fn parse_canonical(text: &str) -> Result<Self, StatementError> {
+        Self::check_length(text)?;
+        let content = serde_json::from_str(text).map_err(|error| StatementError::Content {
             domain: T::DOMAIN,
             message: error.to_string(),
-        };
-        let content = serde_json::from_str(text).map_err(content_error)?;
-        let raw = RawValue::from_string(text.to_owned()).map_err(content_error)?;
-        Ok(Self { raw, content })
+        })?;
+        Ok(Self::of_parts(text, content))
+    }
+
+    fn of_parts(raw: &str, content: T) -> Self {
+        let raw = raw.into();
+        Self { raw, content }
     }
 
     fn check_length(text: &str) -> Result<(), StatementError> {
@@ -100,7 +111,7 @@ impl<T: StatementContent> Statement<T> {
     /// The bytes that a signature covers: domain tag, line feed, statement.
     #[must_use]
     pub fn message(&self) -> Vec<u8> {
-        [T::DOMAIN.as_bytes(), b"\n", self.raw.get().as_bytes()].concat()
+        [T::DOMAIN.as_bytes(), b"\n", self.as_str().as_bytes()].concat()
     }
 
     /// Attaches a signature, unchecked.
@@ -123,14 +134,14 @@ impl<T> Statement<T> {
     /// The exact canonical text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.raw.get()
+        &self.raw
     }
 }
 
 /// Statements are equal when their bytes are.
 impl<T> PartialEq for Statement<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
+        Arc::ptr_eq(&self.raw, &other.raw) || self.as_str() == other.as_str()
     }
 }
 
@@ -144,7 +155,8 @@ impl<T: fmt::Debug> fmt::Debug for Statement<T> {
 
 impl<T> Serialize for Statement<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.raw.serialize(serializer)
+        let raw: &RawValue = serde_json::from_str(self.as_str()).map_err(ser::Error::custom)?;
+        raw.serialize(serializer)
     }
 }
 
@@ -166,6 +178,21 @@ pub struct Signed<T: StatementContent> {
 }
 
 impl<T: StatementContent> Signed<T> {
+    /// Reads a text that was found canonical, with integers only, in one pass over the signature, which
+    /// is most of it; `None` where only the deserialization can tell.
+    ///
+    /// What stands between `"statement":` and the last brace is read as one value, so nothing follows it.
+    pub(super) fn read_canonical(text: &str) -> Option<Self> {
+        let signature = text.strip_prefix("{\"signature\":\"")?;
+        let end = memchr::memchr(b'"', signature.as_bytes())?;
+        let (signature, rest) = signature.split_at_checked(end)?;
+        let statement = (rest.strip_prefix("\",\"statement\":")?).strip_suffix('}')?;
+        Some(Self {
+            signature: signature.parse().ok()?,
+            statement: Statement::parse_canonical(statement).ok()?,
+        })
+    }
+
     /// What the statement claims.
     #[must_use]
     pub const fn content(&self) -> &T {
