@@ -110,6 +110,9 @@ pub(super) async fn pass(
         _ => {}
     }
     let peer = request.extensions().get::<Peer>().copied();
+    if token.is_none() {
+        check_host(&request, peer)?;
+    }
     slow_down(&service, token.as_ref(), peer)?;
     let name = token.map(|token| token.name);
     request.extensions_mut().insert(Client { name });
@@ -133,6 +136,26 @@ fn token_of(service: &Service, request: &Request) -> Result<Option<Token>, Probl
     let found = service.tokens().find(secret.trim(), system_time());
     let found = found.map_err(|error| Problem::internal(error.code(), &error))?;
     found.ok_or_else(invalid).map(Some)
+}
+
+/// Refuses a page in a browser on this machine that reached the service under a name of the page's own
+/// making (DNS rebinding): to the browser, both are one site.
+fn check_host(request: &Request, peer: Option<Peer>) -> Result<(), Problem> {
+    if !peer.is_some_and(|Peer(address)| address.ip().to_canonical().is_loopback()) {
+        return Ok(());
+    }
+    let host = request.headers().get(header::HOST);
+    let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let is_address = host.parse::<SocketAddr>().is_ok()
+        || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    let name = host.split(':').next().unwrap_or_default();
+    if is_address || name.eq_ignore_ascii_case("localhost") {
+        return Ok(());
+    }
+    let status = StatusCode::MISDIRECTED_REQUEST;
+    let message = "without a token, expected the host localhost or an address";
+    Err(Problem::new(status, "access.host", message)
+        .hint("behind a proxy, use tokens: --access tokens"))
 }
 
 fn slow_down(service: &Service, token: Option<&Token>, peer: Option<Peer>) -> Result<(), Problem> {

@@ -29,6 +29,10 @@ const ANY: &[(u16, &str)] = &[
         403,
         "The token lacks the scope, or the rules refuse for want of authority",
     ),
+    (
+        421,
+        "Without a token, and under a name that is not this machine's",
+    ),
     (429, "Too many requests of one client"),
     (500, "Something failed that is not the client's business"),
     (

@@ -79,7 +79,7 @@ pub(super) struct Proposals {
 #[utoipa::path(
     get,
     path = "/v1/proposals",
-    params(("status" = Option<String>, Query, description = "Only those of this status, such as `voting`")),
+    params(("status" = Option<String>, Query, description = "Only those of this status, such as `voting`", pattern = "^[a-z]+$")),
     responses((status = 200, description = "The proposals, as `althing proposal list --json`", body = Document), ReadProblems),
     security(("bearer" = []), ())
 )]
@@ -105,7 +105,7 @@ fn status_of(text: &str) -> Result<Status, Problem> {
 #[utoipa::path(
     get,
     path = "/v1/proposals/{id}",
-    params(("id" = String, Path, description = "The proposal's UUID")),
+    params(("id" = String, Path, description = "The proposal's UUID", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")),
     responses((status = 200, description = "The proposal, as `althing proposal show --json`", body = Document), FindProblems),
     security(("bearer" = []), ())
 )]
@@ -223,8 +223,8 @@ fn question(pairs: Vec<(String, String)>) -> Result<Question, Problem> {
     get,
     path = "/v1/authorizations/check",
     params(
-        ("subject" = String, Query, description = "The model or agent"),
-        ("kind" = String, Query, description = "`model`, `agent` or `delegation`"),
+        ("subject" = String, Query, description = "The model or agent", pattern = "^(did|urn):[a-z0-9]+:[A-Za-z0-9._:-]+$"),
+        ("kind" = String, Query, description = "`model`, `agent` or `delegation`", pattern = "^(model|agent|delegation)$"),
         ("context" = Option<Vec<String>>, Query, description = "A circumstance as KEY=VALUE; may be given several times")
     ),
     responses((status = 200, description = "The answer, as `althing authorization check --json`", body = Document), ReadProblems),
@@ -249,8 +249,8 @@ pub(super) async fn check(
     get,
     path = "/v1/authorizations/why",
     params(
-        ("subject" = String, Query, description = "The model or agent"),
-        ("kind" = String, Query, description = "`model`, `agent` or `delegation`"),
+        ("subject" = String, Query, description = "The model or agent", pattern = "^(did|urn):[a-z0-9]+:[A-Za-z0-9._:-]+$"),
+        ("kind" = String, Query, description = "`model`, `agent` or `delegation`", pattern = "^(model|agent|delegation)$"),
         ("context" = Option<Vec<String>>, Query, description = "A circumstance as KEY=VALUE; may be given several times")
     ),
     responses((status = 200, description = "The answer, as `althing authorization why --json`", body = Document), ReadProblems),

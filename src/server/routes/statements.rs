@@ -89,7 +89,7 @@ pub(super) async fn submit(
 #[utoipa::path(
     post,
     path = "/v1/proposals/{id}/close",
-    params(("id" = String, Path, description = "The proposal's UUID")),
+    params(("id" = String, Path, description = "The proposal's UUID", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")),
     responses((status = 201, description = "It was judged", body = Submitted), WriteProblems, (status = 200, description = "It was judged before", body = Submitted)),
     security(("bearer" = []), ())
 )]
@@ -105,7 +105,7 @@ pub(super) async fn close(
 #[utoipa::path(
     post,
     path = "/v1/proposals/{id}/execute",
-    params(("id" = String, Path, description = "The proposal's UUID")),
+    params(("id" = String, Path, description = "The proposal's UUID", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")),
     responses((status = 201, description = "It was carried out", body = Submitted), WriteProblems, (status = 200, description = "It was carried out before", body = Submitted)),
     security(("bearer" = []), ())
 )]

@@ -93,10 +93,8 @@ fn other_machines_are_not_listened_to_without_tls_unless_that_is_said() {
         let refused = world.run(&format!("serve --listen {address} --json"));
         refused.fails(2, "server.insecure");
     }
-    for file in ["--tls-cert no.pem --tls-key no.pem"] {
-        let refused = world.run(&format!("serve --listen 127.0.0.1:0 {file} --json"));
-        refused.fails(1, "server.tls");
-    }
+    let no_file = "serve --listen 127.0.0.1:0 --tls-cert no.pem --tls-key no.pem --json";
+    world.run(no_file).fails(1, "server.tls");
     // Where they are, tokens are asked for.
     let server = Server::with(&world, &["--listen", "0.0.0.0:0", "--insecure"]);
     server.get("/v1/nodes").fails(401, "access.token-missing");
@@ -116,4 +114,40 @@ fn who_asks_too_often_is_told_so() {
         .ask("GET", "/v1/nodes", &[("authorization", &token)], b"")
         .is(200);
     server.get("/healthz").is(200);
+}
+
+/// A certificate for localhost, and its key: for this test alone.
+const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors");
+
+#[test]
+fn a_client_with_tls_is_answered_and_one_without_is_not() {
+    let world = World::founded();
+    let certificate = format!("{VECTORS}/tls-certificate.pem");
+    let key = format!("{VECTORS}/tls-key.pem");
+    let files = ["--tls-cert", &certificate, "--tls-key", &key];
+    let server = Server::unready(&world, &files);
+    let port = server.address.rsplit(':').next().unwrap();
+    let ask = || {
+        let mut curl = std::process::Command::new("curl");
+        curl.args(["-fsS", "--cacert", &certificate]);
+        curl.arg(format!("https://localhost:{port}/readyz"))
+            .output()
+            .unwrap()
+    };
+    let ready = |output: &std::process::Output| {
+        String::from_utf8_lossy(&output.stdout).contains("\"status\":\"ready\"")
+    };
+    // Until the ledger is replayed.
+    let answered = (0..600).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        ready(&ask())
+    });
+    assert!(answered, "{:?}", ask());
+    let plain = server.send(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    assert!(plain.is_none(), "{plain:?}");
+    // A key that is not the certificate's.
+    let files = format!("--tls-cert {certificate} --tls-key {certificate}");
+    world
+        .run(&format!("serve --listen 127.0.0.1:0 {files} --json"))
+        .fails(1, "server.tls");
 }
