@@ -17,7 +17,7 @@ mod disks;
 mod explain;
 mod founding;
 mod golden_ledger;
-mod harness;
+pub mod harness;
 mod help;
 mod history;
 mod independent;
