@@ -117,6 +117,8 @@
     }
     const stated = /,"entry_hash":"([0-9a-f]{64})"\}$/.exec(text);
     if (stated && stated[1] !== line.hash) fail("chain.hash", "The line is not what was recorded.", stated[1], line.hash);
+    const version = /^\{"v":([0-9]+),/.exec(text);
+    if (version && version[1] !== "1") fail("line.version", "The line has another version.", "1", version[1]);
     const parts = FORM.exec(text);
     if (!parts) fail("line.malformed", "The line has not the form of a line.", "the form of LINE-1", text.slice(0, 80));
     const [, seq, index, count, timestamp, operation, data, prev, hash] = parts;
