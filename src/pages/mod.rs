@@ -1,6 +1,6 @@
 //! A ledger as pages for people: for auditors, without a server, a script or a network.
 //!
-//! Every page is a pure function from views to markup. [`file`] puts all of them into one file that can
+//! Every page is a pure function from views to markup. [`file()`] puts all of them into one file that can
 //! lie in a folder of evidence: links are anchors, style and script are part of it, and its content
 //! security policy allows nothing else. With [`Links::Paths`] the same pages can be served one by one.
 //!

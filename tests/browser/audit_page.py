@@ -219,6 +219,8 @@ def is_found_out(browser, ledger):
              ["Entry 12 does not hold", "page.shown"], 12)
     tampered(browser, ledger, "another root", lambda text: re.sub(r'data-root="[0-9a-f]{64}"', f'data-root="{"0" * 64}"', text),
              ["The Merkle root over all lines.", "differs"])
+    tampered(browser, ledger, "another number of entries", lambda text: re.sub(r'data-entries="[0-9]+"', 'data-entries="7"', text),
+             ["The number of entries.", "differs"])
 
 
 def rechained(lines, number, edit):
@@ -285,6 +287,10 @@ def verifies_files_and_checkpoints(browser, ledger):
     wrong = "\n".join([lines[0], "7", lines[2], ""])
     page.fill("#verify-note", wrong)
     check("differs" in verified(page), "another checkpoint: it differs")
+    *_, identity, genesis = lines[0].split("/")
+    for part in (identity, genesis):
+        page.fill("#verify-note", note.replace(part, "0" * 64, 1))
+        check("is of another ledger" in verified(page), "a checkpoint of another ledger: it says so")
     page.fill("#verify-note", note.replace("althing/v1/", "althing/v1/0", 1))
     check("Your checkpoint is none." in verified(page), "no checkpoint: it says so")
     page.fill("#verify-note", "")
