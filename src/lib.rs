@@ -21,6 +21,7 @@
 //! | [`node`] | decide → append → evolve: the one writer | all of the above |
 //! | [`views`] | what programs are shown of a ledger, and its JSON | `governance`, `chain` |
 //!
+//! Behind the feature `pages` (on by default) a ledger becomes a page for auditors.
 //! Behind the feature `simulation` (on by default) rounds of consensus with Byzantine nodes are
 //! simulated over these very layers.
 //!
@@ -130,6 +131,8 @@ pub mod governance;
 pub mod identity;
 pub mod ledger;
 pub mod node;
+#[cfg(feature = "pages")]
+pub mod pages;
 pub mod parallel;
 #[cfg(feature = "postgres")]
 pub mod postgres;

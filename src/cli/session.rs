@@ -414,7 +414,7 @@ impl Session {
     }
 
     /// Replays the ledger from its first line, with a verifier of signatures.
-    fn replay_with(&self, verifier: &Verifier) -> Result<Replayed, Failure> {
+    pub fn replay_with(&self, verifier: &Verifier) -> Result<Replayed, Failure> {
         let replayed = Parallel::new(verifier)
             .watched_by(&self.bar())
             .replay_dir(self.ledger_dir());

@@ -8,8 +8,11 @@
 
 pub mod audit;
 pub mod authorizations;
+pub mod checkpoint;
+pub mod counting;
 pub mod evidence;
 pub mod filter;
+pub mod history;
 pub mod nodes;
 pub mod overview;
 pub mod proposals;

@@ -12,6 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ledger", &["chain", "governance"]),
     ("parallel", &["chain", "governance", "ledger", "replay"]),
     ("views", &["chain", "governance"]),
+    ("pages", &["chain", "governance", "views"]),
     ("state_dir", &["identity"]),
     ("clock", &["governance"]),
     (

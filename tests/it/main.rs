@@ -37,6 +37,8 @@ mod merkle;
 mod model;
 mod node;
 mod order;
+#[cfg(feature = "pages")]
+mod pages;
 mod parallel;
 mod policy_lint;
 mod provenance;

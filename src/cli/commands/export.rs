@@ -1,6 +1,9 @@
 //! `althing export`: the history in another form.
 
+mod html;
+
 use std::io::Read as _;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
@@ -18,38 +21,62 @@ use crate::views::audit::{AuditEntry, AuditView, Names};
 #[derive(Debug, Args)]
 #[command(after_long_help = help!(
     "  althing export --format audit-json > audit.json
-  althing export --format jsonl > ledger.jsonl"
+  althing export --format jsonl > ledger.jsonl
+  althing export --format html --checkpoint checkpoint.txt ./evidence
+
+The page is one file that works without a network, a server or JavaScript; with JavaScript the browser
+of whoever reads it computes every hash again."
 ))]
 pub struct Export {
     /// audit-json: an array of {timestamp, operation, proposal_id, subject_id, kind, actor_did,
-    /// decision, details}. jsonl: the ledger's own lines, byte for byte.
+    /// decision, details}. jsonl: the ledger's own lines, byte for byte. html: a page for auditors.
     #[arg(long, default_value = "audit-json")]
     format: Format,
+    /// For html: a checkpoint that the ledger is held against, and that the page can be compared with.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// For html: where to write the page, in a directory as audit.html. [default: standard output]
+    #[arg(value_name = "FILE|DIR")]
+    out: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     AuditJson,
     Jsonl,
+    Html,
 }
 
-/// Runs `althing export`. Nothing is exported of a ledger that does not verify, but operations of a
-/// newer version are passed on as they are.
+/// Runs `althing export`.
 pub fn run(export: &Export, session: &Session, output: &Output) -> Result<Exit, Failure> {
-    match session.read() {
-        Ok(_) => {}
-        Err(failure) if failure.code == "event.unknown-operation" => {
-            output.note(&format!("not judged: {}", escaped(&failure.message)));
-        }
-        Err(failure) => return Err(failure),
-    }
-    let reader = session.open_intact_reader()?;
-    let entries = match export.format {
-        Format::AuditJson => audit_json(&reader, output)?,
-        Format::Jsonl => jsonl(&reader, output)?,
+    let write = match export.format {
+        Format::Html => return html::run(export, session, output),
+        Format::AuditJson => audit_json,
+        Format::Jsonl => jsonl,
     };
+    if export.out.is_some() || export.checkpoint.is_some() {
+        return Err(Failure::usage(
+            "export.option",
+            "FILE|DIR and --checkpoint are for --format html: the other forms go to standard output",
+        ));
+    }
+    check(session, output)?;
+    let entries = write(&session.open_intact_reader()?, output)?;
     output.note(&format!("exported {entries} entries"));
     Ok(Exit::Ok)
+}
+
+/// Nothing is exported of a ledger that does not verify, but operations of a newer version are passed
+/// on as they are.
+fn check(session: &Session, output: &Output) -> Result<(), Failure> {
+    match session.read() {
+        Ok(_) => Ok(()),
+        Err(failure) if failure.code == "event.unknown-operation" => {
+            output.note(&format!("not judged: {}", escaped(&failure.message)));
+            Ok(())
+        }
+        Err(failure) => Err(failure),
+    }
 }
 
 fn jsonl(reader: &LedgerReader, output: &Output) -> Result<u64, Failure> {

@@ -270,6 +270,12 @@ impl ProposalState {
         &self.rules
     }
 
+    /// Whether it is decided as soon as no further ballot can change the outcome.
+    #[must_use]
+    pub const fn is_decided_early(&self) -> bool {
+        self.early_decision
+    }
+
     /// The nodes that may vote, with the weights they had at the opening.
     pub fn electorate(&self) -> impl Iterator<Item = (NodeId, &Member)> {
         self.electorate.iter().map(|(node, member)| (*node, member))

@@ -3,7 +3,7 @@
 pub mod create;
 mod show;
 mod sign;
-mod verify;
+pub mod verify;
 
 use std::path::Path;
 

@@ -1,11 +1,12 @@
 //! `althing checkpoint verify`: check a checkpoint's signatures, and the ledger against it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 
 use super::{Of, read};
+use crate::chain::checkpoint::{Checkpoint, Endorsement};
 use crate::cli::commands::contradiction::with_hint;
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
@@ -16,6 +17,7 @@ use crate::cli::tree;
 use crate::governance::id::NodeId;
 use crate::governance::state::State;
 use crate::identity::MlDsaVerifier;
+use crate::replay::Replayed;
 
 /// Arguments of `checkpoint verify`.
 #[derive(Debug, Args)]
@@ -86,15 +88,14 @@ impl Report for VerifyReport {
 
 /// Runs `althing checkpoint verify`.
 pub(super) fn run(options: &Verify, session: &Session, output: &Output) -> Result<Exit, Failure> {
-    let checkpoint = read(&options.file)?;
-    let head = checkpoint.head();
     let now = session.read()?;
-    let reader = session.open_intact_reader()?;
-    tree::check_head(head, &tree::head(&now), || Ok(reader.reader()))
-        .map_err(|failure| with_hint(failure, &checkpoint, &options.file, &now.state))?;
-    // Who counts is who was registered then: keys that came later sign later checkpoints.
-    let then = session.read_at(Some(At::Seq(head.tree.size)))?.state;
-    let found = checkpoint.endorsement(then.registry(), &MlDsaVerifier)?;
+    let held = held(&options.file, &now, session)?;
+    let Held {
+        checkpoint,
+        endorsement: found,
+        then,
+    } = &held;
+    let head = checkpoint.head();
     let believed = found.is_believed();
     output.report(&VerifyReport {
         of: Of::from(head),
@@ -102,12 +103,39 @@ pub(super) fn run(options: &Verify, session: &Session, output: &Output) -> Resul
         signed_weight: found.signed_weight.get(),
         active_weight: found.active_weight.get(),
         signers: (found.signers.iter())
-            .map(|(node, seconds)| row(&then, *node, *seconds))
+            .map(|(node, seconds)| row(then, *node, *seconds))
             .collect(),
         unknown_signatures: found.unknown,
         ledger_entries: now.state.entries(),
     })?;
     Ok(if believed { Exit::Ok } else { Exit::Mismatch })
+}
+
+/// A checkpoint that a ledger holds, and who stands behind it.
+pub struct Held {
+    /// The checkpoint.
+    pub checkpoint: Checkpoint,
+    /// Who signed it.
+    pub endorsement: Endorsement,
+    /// The state as of its last entry.
+    pub then: State,
+}
+
+/// Reads a checkpoint and holds the ledger, which was just replayed, to it.
+pub fn held(file: &Path, now: &Replayed, session: &Session) -> Result<Held, Failure> {
+    let checkpoint = read(file)?;
+    let head = checkpoint.head();
+    let reader = session.open_intact_reader()?;
+    tree::check_head(head, &tree::head(now), || Ok(reader.reader()))
+        .map_err(|failure| with_hint(failure, &checkpoint, file, &now.state))?;
+    // Who counts is who was registered then: keys that came later sign later checkpoints.
+    let then = session.read_at(Some(At::Seq(head.tree.size)))?.state;
+    let endorsement = checkpoint.endorsement(then.registry(), &MlDsaVerifier)?;
+    Ok(Held {
+        checkpoint,
+        endorsement,
+        then,
+    })
 }
 
 fn row(state: &State, node: NodeId, posix_seconds: u64) -> SignerRow {
