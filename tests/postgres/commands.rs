@@ -144,3 +144,56 @@ fn what_is_wrong_with_a_url_is_said() {
     let said = Machine::new(secret, keys.path()).failure(&["log", "--verbose"]);
     assert!(!said.contains("hunter2"), "{said}");
 }
+
+/// The contents of all files of a ledger, by name.
+fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = std::fs::read_dir(dir.join("ledger"))
+        .unwrap()
+        .map(|file| {
+            let file = file.unwrap();
+            let name = file.file_name().into_string().unwrap();
+            (name, std::fs::read(file.path()).unwrap())
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_ledger_moves_out_and_in_as_it_is() {
+    let Some(cluster) = server::start() else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let machine = Machine::new(&cluster.url(), dir.path());
+    decide(&machine);
+    let (out, back) = (dir.path().join("out"), dir.path().join("back"));
+    let [out_text, back_text] = [&out, &back].map(|path| path.to_str().unwrap().to_owned());
+    machine.text(&["export", "--format", "segments", &out_text]);
+    // Once more: nothing is missing.
+    machine.text(&["export", "--format", "segments", &out_text]);
+
+    let other = Machine::new(&cluster.url_of("other"), dir.path());
+    let imported = other.json(&["import", &out_text]);
+    assert_eq!(
+        (&imported["imported"], &imported["entries"]),
+        (&6.into(), &6.into())
+    );
+    let imported = other.json(&["import", &out_text]);
+    assert_eq!(imported["imported"], 0);
+    assert!(other.text(&["verify"]).contains("intact"));
+    other.text(&["export", "--format", "segments", &back_text]);
+    assert_eq!(files(&back), files(&out));
+    assert_eq!(
+        machine.json(&["verify"])["head"],
+        other.json(&["verify"])["head"]
+    );
+
+    let third = Machine::new(&cluster.url_of("third"), dir.path());
+    third.text(&["init", "--name", "third", "--founder", "clinic"]);
+    assert!(
+        third
+            .failure(&["import", &out_text])
+            .contains("import.other-history")
+    );
+}

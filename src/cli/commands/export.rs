@@ -1,6 +1,7 @@
 //! `althing export`: the history in another form.
 
 mod html;
+mod segments;
 
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use crate::views::audit::{AuditEntry, AuditView, Names};
     "  althing export --format audit-json > audit.json
   althing export --format jsonl > ledger.jsonl
   althing export --format html --checkpoint checkpoint.txt ./evidence
+  althing export --format segments ./copy
 
 The page is one file that works without a network, a server or JavaScript; with JavaScript the browser
 of whoever reads it computes every hash again."
@@ -30,12 +32,14 @@ of whoever reads it computes every hash again."
 pub struct Export {
     /// audit-json: an array of {timestamp, operation, proposal_id, subject_id, kind, actor_did,
     /// decision, details}. jsonl: the ledger's own lines, byte for byte. html: a page for auditors.
+    /// segments: a ledger's files, byte for byte.
     #[arg(long, default_value = "audit-json")]
     format: Format,
     /// For html: a checkpoint that the ledger is held against, and that the page can be compared with.
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
-    /// For html: where to write the page, in a directory as audit.html. [default: standard output]
+    /// For html: where to write the page, in a directory as audit.html. [default: standard output] For
+    /// segments: the directory, which is completed where it holds the beginning already.
     #[arg(value_name = "FILE|DIR")]
     out: Option<PathBuf>,
 }
@@ -45,19 +49,22 @@ enum Format {
     AuditJson,
     Jsonl,
     Html,
+    Segments,
 }
 
 /// Runs `althing export`.
 pub fn run(export: &Export, session: &Session, output: &Output) -> Result<Exit, Failure> {
     let write = match export.format {
         Format::Html => return html::run(export, session, output),
+        Format::Segments => return segments::run(export, session, output),
         Format::AuditJson => audit_json,
         Format::Jsonl => jsonl,
     };
     if export.out.is_some() || export.checkpoint.is_some() {
         return Err(Failure::usage(
             "export.option",
-            "FILE|DIR and --checkpoint are for --format html: the other forms go to standard output",
+            "FILE|DIR is for --format html and segments, --checkpoint for html: the other forms go to standard \
+             output",
         ));
     }
     check(session, output)?;

@@ -16,7 +16,7 @@ use crate::cli::session::Session;
 use crate::cli::style::{escaped, fields};
 use crate::governance::digest::Digest;
 use crate::identity::MlDsaVerifier;
-use crate::ledger::{Ledger as _, LedgerReader};
+use crate::ledger::{FileLedger, Ledger as _, LedgerReader};
 use crate::parallel::Parallel;
 
 /// Arguments of `import`.
@@ -72,6 +72,19 @@ pub fn run(import: &Import, session: &Session, output: &Output) -> Result<Exit, 
     if begun.seq > replayed.head.seq {
         return Err(other_history(&begun));
     }
+    append_all(&source, &mut ledger)?;
+    output.report(&ImportReport {
+        entries: ledger.head().seq,
+        imported: ledger.head().seq - begun.seq,
+        head: ledger.head().hash,
+        to: session.ledger_name(),
+    })?;
+    Ok(Exit::Ok)
+}
+
+/// Appends what `source` holds and `ledger` lacks, batch by batch as it is.
+pub(super) fn append_all(source: &LedgerReader, ledger: &mut FileLedger) -> Result<(), Failure> {
+    let begun = *ledger.head();
     let broken =
         |error: VerifyError| Failure::new(Exit::ChainBroken, error.code(), error.to_string());
     let mut lines = LineReader::new(source.reader());
@@ -93,13 +106,7 @@ pub fn run(import: &Import, session: &Session, output: &Output) -> Result<Exit, 
             return Err(other_history(&begun));
         }
     }
-    output.report(&ImportReport {
-        entries: ledger.head().seq,
-        imported: ledger.head().seq - begun.seq,
-        head: ledger.head().hash,
-        to: session.ledger_name(),
-    })?;
-    Ok(Exit::Ok)
+    Ok(())
 }
 
 fn other_history(head: &Head) -> Failure {
