@@ -20,6 +20,7 @@ mod golden_ledger;
 pub mod harness;
 mod help;
 mod history;
+mod import;
 mod independent;
 mod independent_receipts;
 mod keys;
