@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use sha2::{Digest as _, Sha256};
 
@@ -58,6 +59,9 @@ impl Written {
     }
 }
 
+/// From here on it takes longer to hash a batch than to start a thread that does so during the write.
+const BYTES_OF_THEIR_OWN_THREAD: usize = 256 << 10;
+
 /// What a segment gained.
 #[derive(Debug)]
 pub(super) struct Appendix {
@@ -95,18 +99,27 @@ impl<F: StorageFile> OpenFile<F> {
     }
 
     /// Writes and syncs a batch. `hash` is that of the segment so far.
-    pub(super) fn write(&self, batch: &EncodedBatch, mut hash: Option<Sha256>) -> Written {
-        let written = self.with(|file| Ok(write(file, batch)));
-        let outcome = written.map_err(AppendError::Io).flatten().map(|()| {
-            if let Some(hash) = &mut hash {
-                hash.update(batch.bytes());
-            }
-            Some(Appendix {
-                head: *batch.head(),
-                hash,
+    pub(super) fn write(&self, batch: &EncodedBatch, hash: Option<Sha256>) -> Written {
+        let bytes = batch.bytes();
+        let hashed = || {
+            let mut hash = hash?;
+            hash.update(bytes);
+            Some(hash)
+        };
+        let written = || self.with(|file| Ok(write(file, bytes)));
+        let (written, hash) = if bytes.len() < BYTES_OF_THEIR_OWN_THREAD {
+            (written(), hashed())
+        } else {
+            thread::scope(|scope| {
+                let hashing = thread::Builder::new().spawn_scoped(scope, hashed);
+                // Without the hash, the whole segment is read again when it is sealed.
+                let hash = || hashing.ok()?.join().ok()?;
+                (written(), hash())
             })
-        });
-        Written(outcome)
+        };
+        let outcome = written.map_err(AppendError::Io).flatten();
+        let head = *batch.head();
+        Written(outcome.map(|()| Some(Appendix { head, hash })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<F>> {
@@ -115,8 +128,8 @@ impl<F: StorageFile> OpenFile<F> {
     }
 }
 
-fn write(file: &mut impl StorageFile, batch: &EncodedBatch) -> Result<(), AppendError> {
-    file.append(batch.bytes())
+fn write(file: &mut impl StorageFile, bytes: &[u8]) -> Result<(), AppendError> {
+    file.append(bytes)
         .map_err(|error| full_or(error, AppendError::DurabilityUnknown))?;
     file.sync().map_err(AppendError::DurabilityUnknown)
 }
