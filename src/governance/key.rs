@@ -213,6 +213,10 @@ impl From<PublicKey> for PublicKeyText {
 /// Bytes that are shared by all copies, which compare without a look at them: a replay hands each
 /// signature on some five times.
 #[derive(Clone, PartialOrd, Eq, Ord, Hash)]
+#[allow(
+    clippy::derived_hash_with_manual_eq,
+    reason = "what is shared has the same bytes, and so the same hash"
+)]
 struct SharedBytes(Arc<[u8]>);
 
 impl PartialEq for SharedBytes {

@@ -111,8 +111,10 @@ impl<F: StorageFile> OpenFile<F> {
             (written(), hashed())
         } else {
             thread::scope(|scope| {
-                let hashing = scope.spawn(hashed);
-                (written(), hashing.join().unwrap_or_default())
+                let hashing = thread::Builder::new().spawn_scoped(scope, hashed);
+                // Without the hash, the whole segment is read again when it is sealed.
+                let hash = || hashing.ok()?.join().ok()?;
+                (written(), hash())
             })
         };
         let outcome = written.map_err(AppendError::Io).flatten();

@@ -87,6 +87,24 @@ fn seals_are_what_sha256sum_checks() {
 }
 
 #[test]
+fn a_batch_that_is_hashed_beside_its_write_is_sealed_alike() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = FileLedger::create_on(Faulty::default(), dir.path(), SMALL).unwrap();
+    // The one in the middle is longer than what its own thread hashes.
+    fill(&mut ledger, &[1, 1_200, 1]);
+    drop(ledger);
+    let sealed = segments(dir.path());
+    let large = &sealed[sealed.len() - 2];
+    assert!(fs::metadata(large).unwrap().len() > 256 << 10);
+    let seals = fs::read_to_string(seals(dir.path())).unwrap();
+    let digest = Digest::of(&fs::read(large).unwrap()).to_string();
+    assert_eq!(
+        seals.lines().last().unwrap().split(' ').next(),
+        Some(&*digest)
+    );
+}
+
+#[test]
 fn missing_seals_are_put_back() {
     let dir = three_segments();
     let whole = fs::read(seals(dir.path())).unwrap();
