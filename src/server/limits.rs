@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(taken("a", 500), 5);
         assert_eq!(taken("a", 60_000), 20);
         // Who asks all the time gets no less.
-        let steady = (60_000..61_000).filter(|after| taken("a", *after) > 0);
+        let steady = (60_000..=61_000).filter(|after| taken("a", *after) > 0);
         assert_eq!(steady.count(), 10);
     }
 

@@ -44,6 +44,7 @@ use crate::node::reported::Intake;
 pub use access::Access;
 pub use limits::Limits;
 pub use listen::{BindError, TlsFiles};
+pub use problem::Problem;
 pub use published::Published;
 pub use routes::openapi;
 pub use service::Service;

@@ -34,6 +34,8 @@ pub struct Service {
     room: Arc<Semaphore>,
     readers: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    /// Who reads for streams, in turn.
+    feeds: Arc<Semaphore>,
     ending: watch::Sender<bool>,
 }
 
@@ -64,6 +66,7 @@ impl Service {
             room: Arc::new(Semaphore::new(limits.pending_bytes / KIBIBYTE)),
             readers: Arc::new(Semaphore::new(limits.readers)),
             streams: Arc::new(Semaphore::new(limits.streams)),
+            feeds: Arc::new(Semaphore::new(FEEDS)),
             ending: watch::Sender::new(false),
             limits,
         }
@@ -102,12 +105,20 @@ impl Service {
                 "too many requests read the ledger just now",
             )
         })?;
-        let done = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            work()
-        });
-        let done = done.await;
-        done.unwrap_or_else(|error| Err(Problem::internal("server.panic", &error)))
+        holding(permit, work).await
+    }
+
+    /// As [`read`](Self::read), for streams: they wake up together, and each waits for its turn.
+    ///
+    /// # Errors
+    /// What `work` fails with.
+    pub(super) async fn feed<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let permit = Arc::clone(&self.feeds).acquire_owned().await;
+        let permit = permit.map_err(|error| Problem::internal("server.panic", &error))?;
+        holding(permit, work).await
     }
 
     /// Waits until commands are durably recorded or refused; one answer for each.
@@ -199,4 +210,20 @@ impl Service {
     }
 }
 
+/// Runs `work` on a thread of its own, and gives the permit back behind it.
+async fn holding<T: Send + 'static>(
+    permit: OwnedSemaphorePermit,
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let done = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        work()
+    });
+    let done = done.await;
+    done.unwrap_or_else(|error| Err(Problem::internal("server.panic", &error)))
+}
+
 const KIBIBYTE: usize = 1 << 10;
+
+/// How many streams are read for at a time.
+const FEEDS: usize = 2;

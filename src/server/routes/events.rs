@@ -90,9 +90,9 @@ async fn feed(service: &Arc<Service>, mut after: u64, chunks: &Chunks) {
         }
         if after < head {
             let reading = Arc::clone(service);
-            let read = service.read(move || chunk(&reading, after, head)).await;
+            let read = service.feed(move || chunk(&reading, after, head)).await;
             let Ok((text, last)) = read else {
-                // Too many read just now, or the disk fails: the client comes back and resumes.
+                // The disk fails: the client comes back and resumes.
                 return;
             };
             after = last;

@@ -166,14 +166,14 @@ async fn send(
     while offset < length {
         let (reading, segment) = (Arc::clone(service), segment.clone());
         let most = CHUNK_BYTES.min(length - offset);
-        let read = tokio::task::spawn_blocking(move || {
-            reading.entries().read_segment(&segment, offset, most)
+        let read = service.feed(move || {
+            let read = reading.entries().read_segment(&segment, offset, most);
+            read.map_err(unreadable)
         });
         let chunk = match read.await {
-            Ok(Ok(chunk)) if !chunk.is_empty() => Ok(Bytes::from(chunk)),
+            Ok(chunk) if !chunk.is_empty() => Ok(Bytes::from(chunk)),
             // The client sees that the body ends too early.
-            Ok(Ok(_)) | Err(_) => Err(std::io::ErrorKind::UnexpectedEof.into()),
-            Ok(Err(error)) => Err(error),
+            _ => Err(std::io::ErrorKind::UnexpectedEof.into()),
         };
         offset += chunk.as_ref().map_or(length, |chunk| chunk.len() as u64);
         if chunks.send(chunk).await.is_err() {

@@ -148,6 +148,34 @@ fn events_come_as_they_happen_and_go_on_where_they_were_left() {
 }
 
 #[test]
+fn many_streams_that_wake_up_together_all_go_on() {
+    let world = eventful();
+    let token = token(&world, &["predict"]);
+    let server = Server::start(&world);
+    let count = world.lines().len();
+    let (ready, at_work) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        for _ in 0..40 {
+            let (server, ready) = (&server, ready.clone());
+            scope.spawn(move || {
+                let meanwhile = || ready.send(()).unwrap();
+                let found = events(server, "", "/v1/events?after=0", count + 3, meanwhile);
+                assert_eq!(found.len(), count + 3);
+            });
+        }
+        for _ in 0..40 {
+            at_work.recv().unwrap();
+        }
+        let sent = prediction(TRIAGE).to_string();
+        for _ in 0..3 {
+            server
+                .post("/v1/predictions", &[("authorization", &token)], &sent)
+                .is(201);
+        }
+    });
+}
+
+#[test]
 fn a_mirror_is_the_ledger() {
     let world = eventful();
     let server = Server::start(&world);
