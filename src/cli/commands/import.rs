@@ -22,8 +22,8 @@ use crate::parallel::Parallel;
 /// Arguments of `import`.
 #[derive(Debug, Args)]
 #[command(after_long_help = help!(
-    "  althing --ledger postgres://althing@db/governance import ./althing-ledger
-  althing --ledger ./second import ./althing-ledger
+    "  althing import ./althing-ledger --ledger postgres://althing@db/governance
+  althing import ./althing-ledger --ledger ./second
 
 The ledger is the same afterwards, byte for byte: nothing is signed or decided anew. One that holds the
 beginning of it already, because an import was interrupted, is completed."

@@ -29,27 +29,23 @@ fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
 #[test]
 fn it_is_the_same_ledger_afterwards() {
     let world = world();
-    let (out, to) = (world.path("out"), world.path("to"));
+    let (out, there) = (world.path("out"), World::empty());
     let export = format!("export --format segments {out}");
     world.run(&export).ok();
     assert_eq!(files(Path::new(&out)), files(world.ledger()));
 
-    let import = |from: &str| {
-        world
-            .at(Path::new(&to))
-            .run(&format!("import {from} --json"))
-    };
+    let import = |from: &str| there.run(&format!("import {from} --json"));
     let report = import(&out).ok().json();
     let entries = world.lines().len() as u64;
     assert_eq!(report["imported"], entries);
-    assert_eq!(files(Path::new(&to)), files(world.ledger()));
+    assert_eq!(files(there.ledger()), files(world.ledger()));
 
     // What comes later is added, and again nothing.
     world.propose("authorize-agent did:example:scribe", HOUR);
     world.run(&export).ok();
     assert_eq!(import(&out).ok().json()["imported"], 1);
     assert_eq!(import(&out).ok().json()["imported"], 0);
-    assert_eq!(files(Path::new(&to)), files(world.ledger()));
+    assert_eq!(files(there.ledger()), files(world.ledger()));
 }
 
 #[test]
@@ -71,12 +67,9 @@ fn another_or_a_damaged_history_is_refused_and_nothing_changes() {
     let mut bytes = shorter.bytes();
     bytes[300] ^= 1;
     fs::write(shorter.segment(), bytes).unwrap();
-    let to = world.path("to");
-    world
-        .at(Path::new(&to))
-        .run(&import)
-        .fails(10, "chain.hash");
-    assert!(!Path::new(&to).exists());
+    let there = World::empty();
+    there.run(&import).fails(10, "chain.hash");
+    assert!(!there.ledger().exists());
 }
 
 #[test]
