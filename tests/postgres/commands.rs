@@ -29,7 +29,7 @@ impl Machine {
             .args(arguments)
             .env("ALTHING_LEDGER", &self.url)
             .env("ALTHING_KEYS", &self.keys)
-            .env("ALTHING_STATE", self.state.path())
+            .env("ALTHING_STATE", self.state.path().join("state"))
             .env("NO_COLOR", "1")
             .output()
             .unwrap()

@@ -9,7 +9,7 @@ const UNBOUND: &str = "SET session_replication_role = replica;";
 /// What was done; what a machine says that had a copy; what one says that has none.
 const CASES: [(&str, &str, &str); 8] = [
     (
-        "UPDATE {s}.entries SET line = overlay(line PLACING 'X' FROM 200) WHERE seq = 4",
+        "UPDATE {s}.entries SET line = overlay(line PLACING '!' FROM 200) WHERE seq = 4",
         "entry 4 is no longer the one that this copy was given [upstream.changed]",
         "entry 4 is refused",
     ),
