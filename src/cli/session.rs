@@ -175,6 +175,7 @@ impl Session {
             return Ok(());
         };
         upstream.check()?;
+        upstream::make_place(&self.ledger)?;
         let options = OpenOptions {
             wait: self.wait(),
             prefix: self.known_prefix(),
@@ -213,6 +214,7 @@ impl Session {
             return Ok(upstream::open_copy(&self.ledger, options)?);
         };
         upstream.set_up()?;
+        upstream::make_place(&self.ledger)?;
         let mut ledger = upstream::open_copy(&self.ledger, options)?;
         ledger.follow(Arc::clone(upstream));
         ledger.resume(self.wait())?;

@@ -1,5 +1,7 @@
 //! Where `--ledger` names a database: the copy of its ledger on this machine.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -45,7 +47,17 @@ pub fn copy_of(upstream: &dyn Upstream, state: &Path) -> PathBuf {
     state.join("copies").join(name.to_string())
 }
 
-/// Opens a copy, or begins one.
+/// Makes the place of a copy, for nobody else to look at, as all of a user's state.
+pub fn make_place(copy: &Path) -> Result<(), Failure> {
+    let place = copy.parent().unwrap_or(copy);
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(place)
+        .map_err(|error| Failure::file(place, &error))
+}
+
+/// Opens a ledger, or begins one.
 pub fn open_copy(dir: &Path, options: OpenOptions) -> Result<FileLedger, OpenError> {
     match FileLedger::open_with(dir, options) {
         Err(OpenError::NotFound { .. } | OpenError::NotInitialized { .. }) => {
