@@ -7,6 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::server;
+use crate::suite::files;
 
 /// A machine with its own state, and keys that all machines of a test share.
 pub struct Machine {
@@ -143,20 +144,6 @@ fn what_is_wrong_with_a_url_is_said() {
     let secret = "postgres://althing:hunter2@127.0.0.1:1/postgres";
     let said = Machine::new(secret, keys.path()).failure(&["log", "--verbose"]);
     assert!(!said.contains("hunter2"), "{said}");
-}
-
-/// The contents of all files of a ledger, by name.
-fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut files: Vec<_> = std::fs::read_dir(dir.join("ledger"))
-        .unwrap()
-        .map(|file| {
-            let file = file.unwrap();
-            let name = file.file_name().into_string().unwrap();
-            (name, std::fs::read(file.path()).unwrap())
-        })
-        .collect();
-    files.sort();
-    files
 }
 
 #[test]

@@ -9,6 +9,7 @@
     reason = "tests read and write files, and look at the machine"
 )]
 
+mod access;
 mod appenders;
 mod commands;
 mod failover;

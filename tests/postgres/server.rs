@@ -182,30 +182,23 @@ impl Cluster {
         }
     }
 
-    /// A copy of the primary, made anew, that follows it.
     fn add_standby(&mut self) {
         let index = self.ports.len();
         self.ports.push(free_port());
+        self.make_standby(index);
+    }
+
+    /// A copy of the primary, made anew, that follows it.
+    fn make_standby(&self, index: usize) {
         let data = self.data(index);
         let port = self.ports[self.primary].to_string();
-        self.programs.run(
-            "pg_basebackup",
-            &[
-                "-D",
-                text(&data),
-                "-h",
-                "127.0.0.1",
-                "-p",
-                &port,
-                "-U",
-                ROLE,
-                "-R",
-                "-X",
-                "stream",
-                "-c",
-                "fast",
-            ],
-        );
+        let from = ["-h", "127.0.0.1", "-p", &port, "-U", ROLE];
+        let arguments = [
+            &["-D", text(&data), "-R", "-X", "stream", "-c", "fast"],
+            &from[..],
+        ]
+        .concat();
+        self.programs.run("pg_basebackup", &arguments);
         self.start_server(index);
     }
 
@@ -259,9 +252,40 @@ impl Cluster {
     }
 
     pub fn client(&self) -> postgres::Client {
+        self.client_of(ROLE)
+    }
+
+    /// A connection to the primary as a role.
+    pub fn client_of(&self, role: &str) -> postgres::Client {
         let port = self.ports[self.primary];
-        let url = format!("postgres://{ROLE}@127.0.0.1:{port}/postgres");
+        let url = format!("postgres://{role}@127.0.0.1:{port}/postgres");
         postgres::Client::connect(&url, postgres::NoTls).unwrap()
+    }
+
+    /// Lets the primary speak TLS, too.
+    pub fn enable_tls(&self, certificate: &Path, key: &Path) {
+        let data = self.data(self.primary);
+        for (from, name) in [(certificate, "server.crt"), (key, "server.key")] {
+            let to = data.join(name);
+            fs::copy(from, &to).unwrap();
+            fs::set_permissions(&to, fs::Permissions::from_mode(0o600)).unwrap();
+            if let Some((user, group)) = self.programs.user {
+                chown(&to, Some(user), Some(group)).unwrap();
+            }
+        }
+        append(&data.join("postgresql.conf"), "ssl = on\n");
+        self.programs.run("pg_ctl", &["-D", text(&data), "reload"]);
+        let end = Instant::now() + PATIENCE;
+        let is_on = "SELECT current_setting('ssl') = 'on'";
+        while !self
+            .client()
+            .query_one(is_on, &[])
+            .unwrap()
+            .get::<_, bool>(0)
+        {
+            assert!(Instant::now() < end, "the server does not turn TLS on");
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Kills the primary with all its processes, promotes the standby that is furthest on, and puts a new
@@ -283,7 +307,8 @@ impl Cluster {
                 self.follow(index);
             }
         }
-        self.replace(dead);
+        // And the dead one comes back, as a standby.
+        self.make_standby(dead);
     }
 
     /// `kill -9` for the server and whatever it started.
@@ -293,9 +318,8 @@ impl Cluster {
         let children = Command::new("pgrep").args(["-P", &pid]).output().unwrap();
         let children = String::from_utf8(children.stdout).unwrap();
         let all = std::iter::once(pid.as_str()).chain(children.split_whitespace());
-        let killed = Command::new("kill").arg("-9").args(all).status();
         // A child may have ended by itself.
-        drop(killed);
+        drop(Command::new("kill").arg("-9").args(all).output());
         let end = Instant::now() + PATIENCE;
         while Path::new("/proc").join(&pid).exists() && Instant::now() < end {
             thread::sleep(Duration::from_millis(5));
@@ -318,31 +342,6 @@ impl Cluster {
         append(&self.data(index).join("postgresql.auto.conf"), &settings);
         self.programs
             .run("pg_ctl", &["-D", text(&self.data(index)), "reload"]);
-    }
-
-    /// A new standby under the port of a dead server.
-    fn replace(&self, index: usize) {
-        let data = self.data(index);
-        let port = self.ports[self.primary].to_string();
-        self.programs.run(
-            "pg_basebackup",
-            &[
-                "-D",
-                text(&data),
-                "-h",
-                "127.0.0.1",
-                "-p",
-                &port,
-                "-U",
-                ROLE,
-                "-R",
-                "-X",
-                "stream",
-                "-c",
-                "fast",
-            ],
-        );
-        self.start_server(index);
     }
 }
 

@@ -208,7 +208,8 @@ fn one_writes_at_a_time_and_sees_what_the_others_wrote() {
     assert_eq!(contents(&ours), batches(&[2, 1, 1]).concat());
 }
 
-fn segments(dir: &Path) -> Vec<(String, Vec<u8>)> {
+/// The contents of all files of a ledger, by name.
+pub fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<_> = std::fs::read_dir(dir.join("ledger"))
         .unwrap()
         .map(|file| {
@@ -253,17 +254,17 @@ fn all_copies_have_the_same_files() {
     let (late, late_dir) = copy();
     assert_eq!(late.head().seq, sizes.iter().sum::<u64>());
     drop(late);
-    let files = segments(writers_dir.path());
-    assert!(files.len() > 3, "{} files", files.len());
-    assert_eq!(segments(readers_dir.path()), files);
-    assert_eq!(segments(late_dir.path()), files);
+    let written = files(writers_dir.path());
+    assert!(written.len() > 3, "{} files", written.len());
+    assert_eq!(files(readers_dir.path()), written);
+    assert_eq!(files(late_dir.path()), written);
 
     let local = tempfile::tempdir().unwrap();
     let mut alone =
         FileLedger::create_on(althing::ledger::storage::Disk, local.path(), small).unwrap();
     fill(&mut alone, &sizes);
     drop(alone);
-    assert_eq!(segments(local.path()), files, "a ledger without a server");
+    assert_eq!(files(local.path()), written, "a ledger without a server");
 }
 
 #[test]
