@@ -121,13 +121,14 @@ impl Session {
         })
     }
 
-    /// Holds what the ledger is a copy of to the copy, byte by byte, if it is one.
-    pub fn compare_with_upstream(&self) -> Result<(), Failure> {
-        if let Some(upstream) = &self.upstream {
-            let reader = LedgerReader::open(&self.ledger)?;
-            compare(upstream.as_ref(), reader.reader())?;
-        }
-        Ok(())
+    /// Holds what the ledger is a copy of to the copy, byte by byte, if it is one; its name.
+    pub fn compare_with_upstream(&self) -> Result<Option<String>, Failure> {
+        let Some(upstream) = &self.upstream else {
+            return Ok(None);
+        };
+        let reader = LedgerReader::open(&self.ledger)?;
+        compare(upstream.as_ref(), reader.reader())?;
+        Ok(Some(upstream.name()))
     }
 
     /// Lets a copy be fetched anew, for who knows why the upstream holds another history; where the old

@@ -162,14 +162,18 @@ pub fn run(verify: &Verify, session: &Session, output: &Output) -> Result<Exit, 
         let id = head.map(|head| head.origin.ledger);
         session.memory().forget(session.ledger_dir(), id)?;
     }
-    if report.ok
-        && let Err(failure) = session.compare_with_upstream()
-    {
-        if failure.exit != Exit::ChainBroken {
-            return Err(failure);
+    if report.ok {
+        match session.compare_with_upstream() {
+            Ok(None) => {}
+            Ok(Some(name)) => {
+                output.note(&format!("{} holds the same, row by row", escaped(&name)))
+            }
+            Err(failure) if failure.exit == Exit::ChainBroken => {
+                report.fault(&failure);
+                exit = failure.exit;
+            }
+            Err(failure) => return Err(failure),
         }
-        report.fault(&failure);
-        exit = failure.exit;
     }
     if let Some(head) = head.filter(|_| report.ok) {
         let pinned = checkpoint.as_deref().zip(pinned.as_ref());
