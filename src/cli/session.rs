@@ -1,5 +1,9 @@
 //! What a command works with: the ledger, the keys and the time.
 
+mod copy;
+mod past;
+mod signer;
+
 use std::cell::Cell;
 use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -17,30 +21,27 @@ use super::remembered::Memory;
 use super::style::escaped;
 use super::tree;
 use super::upstream;
-use crate::chain::line::{Head, Line};
-use crate::chain::lines::{Ending, LineReader};
-use crate::chain::place::Prefix;
+use crate::chain::line::Head;
 use crate::cli::progress::ReplayBar;
 use crate::clock::system_time;
 use crate::governance::command::Command;
-use crate::governance::digest::Digest;
 use crate::governance::event::Recorded;
-use crate::governance::id::NodeId;
-use crate::governance::key::{PublicKey, SignatureVerifier};
+use crate::governance::key::SignatureVerifier;
 use crate::governance::state::State;
 use crate::governance::time::Timestamp;
 use crate::governance::tree_head::TreeHead;
-use crate::identity::{KeyStore, MlDsaVerifier, SigningJournal, SigningKey};
-use crate::ledger::upstream::compare;
+use crate::identity::{KeyStore, MlDsaVerifier};
 use crate::ledger::{
-    AppendError, FileLedger, Ledger as _, LedgerReader, OpenError, OpenOptions, UnreadLedger,
-    Upstream, Wait,
+    AppendError, FileLedger, LedgerReader, OpenOptions, UnreadLedger, Upstream, Wait,
 };
 use crate::node::snapshots::{Ignored, Skipped, Snapshots};
 use crate::node::{Node, NodeError, When};
 use crate::parallel::Parallel;
-use crate::replay::{Replay, Replayed, Snapshot};
+use crate::replay::Replayed;
 use crate::state_dir::StateDir;
+
+pub use past::{At, Moment};
+pub use signer::Signer;
 
 /// The surroundings of one command.
 pub struct Session {
@@ -51,46 +52,6 @@ pub struct Session {
     is_caught_up: Cell<bool>,
     keys: KeyStore,
     memory: Memory,
-}
-
-/// A key that signs, with its journal.
-pub struct Signer {
-    /// The key.
-    pub key: SigningKey,
-    /// What it has signed.
-    pub journal: SigningJournal,
-}
-
-/// A point in a ledger's history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum At {
-    /// As of this entry, at its time.
-    Seq(u64),
-    /// As of the last entry at or before this time, at this time.
-    Time(Timestamp),
-}
-
-/// A ledger as of a point in its history.
-pub struct Moment {
-    /// What held.
-    pub state: State,
-    /// The hash of the last entry that counts.
-    pub head: Digest,
-    /// The time to judge at.
-    pub at: Timestamp,
-}
-
-impl std::str::FromStr for At {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(seq) = text.parse() {
-            return Ok(Self::Seq(seq));
-        }
-        Timestamp::parse_rfc3339(text).map(Self::Time).map_err(|_| {
-            "expected an entry number such as 12, or a time such as 2026-05-04T09:30:00Z".to_owned()
-        })
-    }
 }
 
 impl Session {
@@ -119,115 +80,6 @@ impl Session {
             keys: KeyStore::new(dir),
             memory,
         })
-    }
-
-    /// Holds what the ledger is a copy of to the copy, byte by byte, if it is one; its name.
-    pub fn compare_with_upstream(&self) -> Result<Option<String>, Failure> {
-        let Some(upstream) = &self.upstream else {
-            return Ok(None);
-        };
-        let reader = LedgerReader::open(&self.ledger)?;
-        compare(upstream.as_ref(), reader.reader())?;
-        Ok(Some(upstream.name()))
-    }
-
-    /// Lets a copy be fetched anew, for who knows why the upstream holds another history; where the old
-    /// one is kept. Nothing where there is none.
-    pub fn set_copy_aside(&self) -> Result<Option<String>, Failure> {
-        if self.upstream.is_none() || !self.ledger.exists() {
-            return Ok(None);
-        }
-        let kept = (1_u32..)
-            .map(|number| self.ledger.with_extension(format!("old-{number}")))
-            .find(|kept| !kept.exists());
-        let kept = kept.unwrap_or_default();
-        fs::rename(&self.ledger, &kept).map_err(|error| Failure::file(&self.ledger, &error))?;
-        Ok(Some(kept.display().to_string()))
-    }
-
-    /// Waits until somebody appends, or for so long.
-    pub fn wait_for_more(&self, at_most: Duration) -> Result<(), Failure> {
-        match &self.upstream {
-            Some(upstream) => {
-                upstream.wait_for_more(at_most)?;
-                self.take_what_is_new()
-            }
-            None => {
-                std::thread::sleep(at_most);
-                Ok(())
-            }
-        }
-    }
-
-    /// Takes what others appended, where the ledger is a copy, once in a command: it is one look at the
-    /// ledger.
-    pub fn catch_up(&self) -> Result<(), Failure> {
-        if !self.is_caught_up.get() {
-            self.take_what_is_new()?;
-            self.is_caught_up.set(true);
-        }
-        Ok(())
-    }
-
-    /// Takes what others appended, where the ledger is a copy. While another process of this user does
-    /// so, what that has taken is what there is.
-    pub fn take_what_is_new(&self) -> Result<(), Failure> {
-        let Some(upstream) = &self.upstream else {
-            return Ok(());
-        };
-        upstream.check()?;
-        upstream::make_place(&self.ledger)?;
-        let options = OpenOptions {
-            wait: self.wait(),
-            prefix: self.known_prefix(),
-            ..OpenOptions::default()
-        };
-        match upstream::open_copy(&self.ledger, options) {
-            Ok(mut copy) => Ok(copy.catch_up(upstream.as_ref())?),
-            Err(OpenError::InUse { .. }) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// What a snapshot stands for need not be read to open the copy.
-    fn known_prefix(&self) -> Option<Prefix> {
-        let snapshot = self.snapshots()?.find().snapshot?;
-        Some(snapshot.header().prefix())
-    }
-
-    /// Makes an empty ledger to found one on.
-    pub fn create_ledger(&self) -> Result<FileLedger, Failure> {
-        if self.upstream.is_none() {
-            return Ok(FileLedger::create(&self.ledger)?);
-        }
-        let ledger = self.open_or_create_ledger()?;
-        if *ledger.head() != Head::GENESIS {
-            let path = PathBuf::from(self.ledger_name());
-            return Err(OpenError::Exists { path }.into());
-        }
-        Ok(ledger)
-    }
-
-    /// Opens the ledger for writing, or makes an empty one.
-    pub fn open_or_create_ledger(&self) -> Result<FileLedger, Failure> {
-        let options = OpenOptions::from(self.wait());
-        let Some(upstream) = &self.upstream else {
-            return Ok(upstream::open_copy(&self.ledger, options)?);
-        };
-        upstream.set_up()?;
-        upstream::make_place(&self.ledger)?;
-        let mut ledger = upstream::open_copy(&self.ledger, options)?;
-        ledger.follow(Arc::clone(upstream));
-        ledger.resume(self.wait())?;
-        Ok(ledger)
-    }
-
-    /// What the user calls the ledger's place.
-    pub fn ledger_name(&self) -> String {
-        match &self.upstream {
-            Some(upstream) => upstream.name(),
-            None => self.ledger.display().to_string(),
-        }
     }
 
     /// The ledger's directory.
@@ -473,109 +325,6 @@ impl Session {
         }
     }
 
-    /// Replays the ledger as it was known at an entry, with the time to judge at: what was known
-    /// then of what held at another time.
-    pub fn read_as_known(&self, known_at: Option<u64>, at: Option<At>) -> Result<Moment, Failure> {
-        let Some(seq) = known_at else {
-            return self.read_at(at);
-        };
-        let known = self.read_at(Some(At::Seq(seq)))?;
-        match at {
-            None => Ok(known),
-            Some(At::Time(at)) => Ok(Moment { at, ..known }),
-            Some(At::Seq(_)) => Err(Failure::usage(
-                "history.two-entries",
-                "--as-known-at names an entry already: give --at a time",
-            )),
-        }
-    }
-
-    /// Replays the ledger up to a point.
-    pub fn read_at(&self, at: Option<At>) -> Result<Moment, Failure> {
-        let Some(at) = at else {
-            let (state, head) = self.read_state()?;
-            let at = self.now().max(state.clock());
-            let head = head.hash;
-            return Ok(Moment { state, head, at });
-        };
-        let (state, head) = self.read_up_to(at)?;
-        let at = match at {
-            At::Seq(_) => state.clock(),
-            At::Time(time) => time,
-        };
-        Ok(Moment { state, head, at })
-    }
-
-    /// The newest usable snapshot, unless it lies behind `at`.
-    fn snapshot_before(&self, at: At) -> Option<Snapshot> {
-        let found = self.snapshots()?.find();
-        self.warn_of(&found.ignored);
-        let snapshot = found.snapshot?;
-        let is_before = match at {
-            At::Seq(seq) => snapshot.header().seq <= seq,
-            At::Time(time) => snapshot.header().timestamp <= time,
-        };
-        is_before.then_some(snapshot)
-    }
-
-    fn read_up_to(&self, at: At) -> Result<(State, Digest), Failure> {
-        self.catch_up()?;
-        let snapshot = self.snapshot_before(at);
-        let prefix = snapshot.as_ref().map(|it| it.header().prefix());
-        let reader = LedgerReader::open_behind(self.ledger_dir(), prefix.as_ref())?;
-        let reader = intact(reader)?;
-        let snapshot = snapshot.filter(|_| reader.prefix() == prefix.as_ref());
-        let place = snapshot.as_ref().map(|it| it.header().place.offset());
-        let verifier = MlDsaVerifier;
-        let mut head = prefix
-            .filter(|_| snapshot.is_some())
-            .map_or(Head::GENESIS, |it| it.tip.head);
-        let mut replay = match snapshot {
-            Some(snapshot) => Replay::resume(&verifier, snapshot),
-            None => Replay::new(&verifier),
-        };
-        let from = place.unwrap_or(0);
-        let rest = reader.reader_behind(from);
-        let mut lines = LineReader::new(rest).starting_at(from);
-        loop {
-            let line = lines.next_line().map_err(|error| {
-                Failure::new(Exit::ChainBroken, error.code(), error.to_string())
-            })?;
-            let Some(line) = line.filter(|line| line.ending == Ending::LineFeed) else {
-                break;
-            };
-            // A line that can't be read is the replay's to refuse.
-            let decoded = Line::decode(line.bytes).ok();
-            let is_beyond = decoded.as_ref().is_some_and(|line| match at {
-                At::Seq(seq) => line.seq > seq,
-                At::Time(time) => line.timestamp > time,
-            });
-            if is_beyond {
-                break;
-            }
-            replay.line(line.bytes)?;
-            if let Some(line) = decoded {
-                head = Head {
-                    seq: line.seq,
-                    hash: line.entry_hash,
-                };
-            }
-        }
-        let is_reached = match at {
-            At::Seq(seq) => head.seq == seq,
-            At::Time(_) => true,
-        };
-        let state = replay.state().filter(|_| is_reached).cloned();
-        state.map(|state| (state, head.hash)).ok_or_else(|| {
-            Failure::new(
-                Exit::Refused,
-                "history.no-such-point",
-                "the ledger has no state at that point: it is before the founding or after the \
-                 last entry",
-            )
-        })
-    }
-
     /// The time for the next entries of `node`.
     pub fn write_time(&self, node: &Node<FileLedger>) -> Result<Timestamp, Failure> {
         match self.global.now {
@@ -608,41 +357,6 @@ impl Session {
         }
     }
 
-    /// Loads a key from the user's key directory, and its journal.
-    pub fn signer(&self, name: &str) -> Result<Signer, Failure> {
-        let mut no_passphrase = None;
-        let loaded = self.keys.load(name, || {
-            self.passphrase(&format!("Passphrase of {name}: "))
-                .map_err(|failure| {
-                    let error = io::Error::other(failure.message.clone());
-                    no_passphrase = Some(failure);
-                    error
-                })
-        });
-        if let Some(failure) = no_passphrase {
-            return Err(failure);
-        }
-        let key = loaded?;
-        let journal = SigningJournal::open(self.keys.dir(), key.public_key())?;
-        Ok(Signer { key, journal })
-    }
-
-    /// Holds `signer` to what other keys of the same node have signed, too.
-    pub fn follow<'k>(
-        &self,
-        signer: &mut Signer,
-        keys: impl IntoIterator<Item = &'k PublicKey>,
-    ) -> Result<(), Failure> {
-        Ok(signer.journal.follow(self.keys.dir(), keys)?)
-    }
-
-    /// Holds `signer` to what every key in the directory has signed as the same node, where no ledger
-    /// says which of them are the node's.
-    pub fn follow_all(&self, signer: &mut Signer) -> Result<(), Failure> {
-        let keys = self.keys.list()?;
-        self.follow(signer, keys.iter().map(|key| key.export.public_key()))
-    }
-
     /// A passphrase from the file that was named, or from the user.
     pub fn passphrase(&self, prompt: &str) -> Result<Option<Zeroizing<String>>, Failure> {
         if let Some(path) = &self.global.passphrase_file {
@@ -663,25 +377,6 @@ impl Session {
                     format!("no passphrase: {error}"),
                 )
             })
-    }
-}
-
-impl Signer {
-    /// The node that this key belongs to in `state`, or the one that it would found: an outsider's,
-    /// which the rules refuse. A key that was a node's once signs nothing any more.
-    pub fn node_id(&self, state: &State) -> Result<NodeId, Failure> {
-        let key = self.key.public_key();
-        let mut nodes = state.registry().iter();
-        match nodes.find(|(_, node)| node.key() == key) {
-            Some((id, _)) => Ok(id),
-            None if state.registry().knows_key(key) => Err(Failure::new(
-                Exit::NoAuthority,
-                "key.retired",
-                "this key was a node's once and has been replaced by another",
-            )
-            .hint("sign with the node's present key")),
-            None => Ok(self.key.node_id()),
-        }
     }
 }
 
