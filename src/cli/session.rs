@@ -129,7 +129,7 @@ impl Session {
             acknowledged: known.map(|head| head.tree.size),
             ..OpenOptions::default()
         };
-        let (node, skipped) = match self.snapshots() {
+        let (mut node, skipped) = match self.snapshots() {
             None => {
                 let node = Node::open_dir_with(dir, options)?;
                 self.say_what_was_read(node.state(), None);
@@ -151,9 +151,7 @@ impl Session {
         })?;
         self.remember(&head);
         if let Some(upstream) = &self.upstream {
-            let mut node = node;
             node.follow(Arc::clone(upstream), self.wait())?;
-            return Ok(node);
         }
         Ok(node)
     }

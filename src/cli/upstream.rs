@@ -10,35 +10,30 @@ use crate::governance::digest::Digest;
 use crate::ledger::{FileLedger, OpenError, OpenOptions, Upstream};
 
 /// The upstream that `ledger` names; `None` where it is a directory.
-#[cfg(feature = "postgres")]
 pub fn named(ledger: &Path) -> Result<Option<Arc<dyn Upstream>>, Failure> {
-    use crate::postgres::{Address, Table};
-
-    let Some(url) = ledger.to_str().filter(|text| Address::is_one(text)) else {
-        return Ok(None);
-    };
-    let address: Address = url
-        .parse()
-        .map_err(|error: crate::postgres::AddressError| {
-            Failure::usage(error.code(), error.to_string())
-        })?;
-    Ok(Some(Arc::new(Table::new(address))))
+    let url = ledger
+        .to_str()
+        .filter(|text| text.starts_with("postgres://") || text.starts_with("postgresql://"));
+    url.map(table).transpose()
 }
 
-/// Only directories are known.
+#[cfg(feature = "postgres")]
+fn table(url: &str) -> Result<Arc<dyn Upstream>, Failure> {
+    use crate::postgres::{Address, AddressError, Table};
+
+    let address: Address = url
+        .parse()
+        .map_err(|error: AddressError| Failure::usage(error.code(), error.to_string()))?;
+    Ok(Arc::new(Table::new(address)))
+}
+
 #[cfg(not(feature = "postgres"))]
-pub fn named(ledger: &Path) -> Result<Option<Arc<dyn Upstream>>, Failure> {
-    let is_url = ledger
-        .to_str()
-        .is_some_and(|text| text.starts_with("postgres://") || text.starts_with("postgresql://"));
-    if is_url {
-        return Err(Failure::usage(
-            "postgres.not-built",
-            "this program was built without the feature `postgres`",
-        )
-        .hint("cargo install althing --features postgres"));
-    }
-    Ok(None)
+fn table(_: &str) -> Result<Arc<dyn Upstream>, Failure> {
+    Err(Failure::usage(
+        "postgres.not-built",
+        "this program was built without the feature `postgres`",
+    )
+    .hint("cargo install althing --features postgres"))
 }
 
 /// Where the copy of an upstream is kept, below the user's state directory.

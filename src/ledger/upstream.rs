@@ -18,7 +18,7 @@ use super::storage::{Storage, StorageFile as _};
 use super::{Ledger as _, Wait, io_code, tip_after};
 use crate::chain::batches::BatchAssembler;
 use crate::chain::line::{EncodedBatch, Head, Line};
-use crate::chain::lines::{Ending, LineReader};
+use crate::chain::lines::{Ending, LineReader, ReadLineError};
 use crate::chain::verify::{Tip, VerifyError};
 
 /// Where a ledger is kept that several machines append to.
@@ -230,14 +230,6 @@ impl<S: Storage> FileLedger<S> {
         self.upstream.is_some()
     }
 
-    /// Takes what is missing of `upstream` without a turn to append to it.
-    ///
-    /// # Errors
-    /// [`UpstreamError`]; whatever whole batches came before it are kept.
-    pub fn catch_up(&mut self, upstream: &dyn Upstream) -> Result<(), UpstreamError> {
-        self.pull(upstream)
-    }
-
     /// Takes this writer's turn, and what others appended before it.
     pub(super) fn take_turn(
         &mut self,
@@ -245,19 +237,19 @@ impl<S: Storage> FileLedger<S> {
         wait: Wait,
     ) -> Result<(), UpstreamError> {
         upstream.take_turn(wait)?;
-        let pulled = self.pull(upstream);
+        let pulled = self.catch_up(upstream);
         if pulled.is_err() {
             upstream.end_turn();
         }
         pulled
     }
 
-    /// Takes what others appended upstream. It is as durable as the copy's own lines: until the file is
+    /// Takes what others appended upstream; no turn to append is needed for that. It is as durable as the copy's own lines: until the file is
     /// next synced, a loss of power may take it, and then it is fetched again.
     ///
     /// # Errors
     /// [`UpstreamError`]; whatever whole batches came before it are kept.
-    fn pull(&mut self, upstream: &dyn Upstream) -> Result<(), UpstreamError> {
+    pub fn catch_up(&mut self, upstream: &dyn Upstream) -> Result<(), UpstreamError> {
         let head = self.contents.tip.head;
         let mut incoming = Incoming::of(upstream.name(), self.contents.tip);
         upstream.rows_from(&head, &mut |row| {
@@ -294,13 +286,14 @@ impl<S: Storage> FileLedger<S> {
 /// checked for its chain.
 pub fn compare(upstream: &dyn Upstream, copy: impl Read) -> Result<u64, UpstreamError> {
     let name = upstream.name();
+    let unreadable = |error: ReadLineError| UpstreamError::Copy {
+        name: name.clone(),
+        source: io::Error::other(error),
+    };
     let mut lines = LineReader::new(copy);
     let mut incoming = Incoming::of(name.clone(), Tip::default());
     upstream.rows_from(&Head::GENESIS, &mut |row| {
-        let ours = lines.next_line().map_err(|error| UpstreamError::Copy {
-            name: name.clone(),
-            source: io::Error::other(error),
-        })?;
+        let ours = lines.next_line().map_err(unreadable)?;
         let ours = ours.filter(|line| line.ending == Ending::LineFeed);
         if ours.is_some_and(|line| line.bytes != row.line) {
             let seq = incoming.lines.tip().head.seq.saturating_add(1);
@@ -309,10 +302,7 @@ pub fn compare(upstream: &dyn Upstream, copy: impl Read) -> Result<u64, Upstream
         incoming.take(row, &Head::GENESIS).map(drop)
     })?;
     incoming.end(&Head::GENESIS)?;
-    let rest = lines.next_line().map_err(|error| UpstreamError::Copy {
-        name: name.clone(),
-        source: io::Error::other(error),
-    })?;
+    let rest = lines.next_line().map_err(unreadable)?;
     match rest.filter(|line| line.ending == Ending::LineFeed) {
         Some(_) => Err(incoming.differs(incoming.lines.tip().head.seq.saturating_add(1), None)),
         None => Ok(incoming.lines.tip().head.seq),

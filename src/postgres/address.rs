@@ -52,12 +52,6 @@ impl AddressError {
 }
 
 impl Address {
-    /// Whether `text` means a database and not a directory.
-    #[must_use]
-    pub fn is_one(text: &str) -> bool {
-        text.starts_with("postgres://") || text.starts_with("postgresql://")
-    }
-
     fn check_schema(self) -> Result<Self, AddressError> {
         let name = &self.schema;
         let is_name = (1..=MAX_SCHEMA_BYTES).contains(&name.len())
