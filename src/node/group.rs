@@ -52,7 +52,7 @@ pub(super) struct Decided {
 impl Decided {
     fn push(&mut self, at: Timestamp, event: Event) -> Result<(), NodeError> {
         let entry = entry(&event, at)?;
-        self.bytes += entry.data().len();
+        self.bytes += entry.data_bytes();
         self.entries.push(entry);
         self.events.push((at, event));
         Ok(())

@@ -15,7 +15,7 @@ pub mod snapshots;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::chain::line::{CheckedEntry, EncodeError, Head, encode_checked};
+use crate::chain::line::{CheckedEntry, Data, EncodeError, Head, encode_checked};
 use crate::chain::merkle::MerkleAccumulator;
 use crate::governance::command::Command;
 use crate::governance::decide::{Context, decide, decide_in_place};
@@ -33,7 +33,7 @@ use crate::parallel;
 use crate::replay::{CatchUp, ReplayError};
 
 pub use group::{Answer, MAX_GROUP_BYTES, Request, When};
-pub use predictions::{PreparedPrediction, RecordedPredictions, Recording};
+pub use predictions::{PreparedPrediction, PreparedPredictions, RecordedPredictions, Recording};
 pub use rehearsal::Rehearsal;
 pub use shared::SharedNode;
 
@@ -432,6 +432,7 @@ fn entry(event: &Event, at: Timestamp) -> Result<CheckedEntry, NodeError> {
     if cfg!(debug_assertions) || !matches!(event, Event::PredictionRecorded(_)) {
         require_read_back(event, &data)?;
     }
+    let data = Data::Whole(data);
     Ok(CheckedEntry::of_canonical(at, event.operation(), data))
 }
 

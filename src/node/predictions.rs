@@ -3,12 +3,13 @@
 #![allow(clippy::disallowed_methods, reason = "a write has a thread of its own")]
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use super::group::{MAX_GROUP_BYTES, When};
 use super::{Node, NodeError, entry};
-use crate::chain::line::{CheckedEntry, EncodedBatch, Head, encode_checked};
+use crate::chain::line::{CheckedEntry, Data, EncodedBatch, Head, encode_checked};
 use crate::governance::MAX_INTEGER;
 use crate::governance::canonical::{self, Numbers};
 use crate::governance::decide::record_in_place;
@@ -22,52 +23,128 @@ use crate::ledger::{AppendError, Ledger, Recovery, Written};
 /// A prediction as it is written, but for the verdict, which any thread can prepare ahead of its turn.
 #[derive(Debug, Clone)]
 pub struct PreparedPrediction {
-    model: Subject,
-    context: CheckContext,
-    /// The event's content up to the verdict.
-    json: String,
+    question: Arc<Question>,
+    /// The event's content up to the verdict, in a text that holds those of its neighbours, too.
+    text: Arc<String>,
+    range: Range<usize>,
 }
 
-const OPENING: &[u8] = b"{\"prediction\":";
+/// What the verdict depends on. Neighbours mostly share it.
+#[derive(Debug, PartialEq, Eq)]
+struct Question {
+    model: Subject,
+    context: CheckContext,
+}
+
+/// Predictions that are prepared together: one allocation is for the texts of all.
+#[derive(Debug, Default)]
+pub struct PreparedPredictions {
+    text: String,
+    each: Vec<(Arc<Question>, Range<usize>)>,
+    /// The last of them alone, as it was written.
+    written: Vec<u8>,
+}
+
+const OPENING: &str = "{\"prediction\":";
 const VERDICT: &str = ",\"verdict\":\"";
 const CLOSING: &str = "\"}";
 
-/// A line mostly holds about as much.
-const USUAL_BYTES: usize = 512;
+/// A prediction mostly takes less.
+const USUAL_BYTES: usize = 448;
 
-impl PreparedPrediction {
-    /// Writes a prediction as canonical JSON.
+impl PreparedPredictions {
+    /// None yet, with room for so many of the usual length.
+    #[must_use]
+    pub fn with_capacity(count: usize) -> Self {
+        Self {
+            text: String::with_capacity(count.saturating_mul(USUAL_BYTES)),
+            each: Vec::with_capacity(count),
+            written: Vec::with_capacity(USUAL_BYTES),
+        }
+    }
+
+    /// Writes a prediction as canonical JSON, behind the others.
     ///
     /// # Errors
-    /// [`NodeError::Refused`] where its duration is above 2^53 − 1, which no line can hold.
-    pub fn new(prediction: Prediction) -> Result<Self, NodeError> {
+    /// [`NodeError::Refused`] where its duration is above 2^53 − 1, which no line can hold. The others
+    /// are left as they are.
+    pub fn push(&mut self, prediction: Prediction) -> Result<(), NodeError> {
         if prediction.duration_ms.is_some_and(|it| it > MAX_INTEGER) {
             return Err(Rejection::DurationTooLong.into());
         }
-        let mut json = Vec::with_capacity(USUAL_BYTES);
-        json.extend_from_slice(OPENING);
+        let start = self.text.len();
+        self.write(&prediction)?;
+        let question = Question {
+            model: prediction.model,
+            context: prediction.context,
+        };
+        let question = match self.each.last() {
+            Some((last, _)) if **last == question => Arc::clone(last),
+            _ => Arc::new(question),
+        };
+        self.each.push((question, start..self.text.len()));
+        Ok(())
+    }
+
+    fn write(&mut self, prediction: &Prediction) -> Result<(), NodeError> {
         let unwritable = |error: &dyn ToString| NodeError::Event(error.to_string());
-        serde_json::to_writer(&mut json, &prediction).map_err(|error| unwritable(&error))?;
-        let mut json = String::from_utf8(json).map_err(|error| unwritable(&error))?;
-        let written = json.get(OPENING.len()..).unwrap_or_default();
+        self.written.clear();
+        serde_json::to_writer(&mut self.written, prediction).map_err(|error| unwritable(&error))?;
+        let written = std::str::from_utf8(&self.written).map_err(|error| unwritable(&error))?;
         canonical::check(written, Numbers::Any).map_err(|error| unwritable(&error))?;
         // It holds of every prediction that there is, so only tests look.
         debug_assert_eq!(
             serde_json::from_str(written).as_ref().ok(),
-            Some(&prediction)
+            Some(prediction)
         );
-        json.push_str(VERDICT);
-        Ok(Self {
-            model: prediction.model,
-            context: prediction.context,
-            json,
+        for piece in [OPENING, written, VERDICT] {
+            self.text.push_str(piece);
+        }
+        Ok(())
+    }
+}
+
+/// In the order in which they were pushed.
+impl IntoIterator for PreparedPredictions {
+    type Item = PreparedPrediction;
+    type IntoIter = PreparedIntoIter;
+
+    fn into_iter(self) -> Self::IntoIter {
+        PreparedIntoIter {
+            text: Arc::new(self.text),
+            each: self.each.into_iter(),
+        }
+    }
+}
+
+/// The predictions of a [`PreparedPredictions`].
+#[derive(Debug)]
+pub struct PreparedIntoIter {
+    text: Arc<String>,
+    each: std::vec::IntoIter<(Arc<Question>, Range<usize>)>,
+}
+
+impl Iterator for PreparedIntoIter {
+    type Item = PreparedPrediction;
+
+    fn next(&mut self) -> Option<PreparedPrediction> {
+        let (question, range) = self.each.next()?;
+        Some(PreparedPrediction {
+            question,
+            text: Arc::clone(&self.text),
+            range,
         })
     }
+}
 
-    fn entry(mut json: String, verdict: PredictionVerdict, at: Timestamp) -> CheckedEntry {
-        json.push_str(&verdict.to_string());
-        json.push_str(CLOSING);
-        CheckedEntry::of_canonical(at, "prediction_recorded", json)
+impl PreparedPrediction {
+    fn entry(self, end: &Arc<str>, at: Timestamp) -> CheckedEntry {
+        let data = Data::Shared {
+            text: self.text,
+            range: self.range,
+            end: Arc::clone(end),
+        };
+        CheckedEntry::of_canonical(at, "prediction_recorded", data)
     }
 }
 
@@ -78,6 +155,14 @@ pub struct RecordedPredictions {
     pub recorded: Vec<(u64, PredictionVerdict)>,
     /// Why the one behind them was refused; nothing behind it was looked at.
     pub refused: Option<NodeError>,
+}
+
+/// A question and its answer.
+struct Answered {
+    question: Arc<Question>,
+    verdict: PredictionVerdict,
+    /// The verdict as it ends an event.
+    end: Arc<str>,
 }
 
 /// What is decided and not written yet.
@@ -125,36 +210,40 @@ impl<L: Ledger> Node<L> {
         let mut decided = Decided::default();
         let mut bytes = 0;
         // Neighbours mostly ask the same; nothing that is decided here changes the answer.
-        let mut last: Option<(Subject, CheckContext, PredictionVerdict)> = None;
+        let mut last: Option<Answered> = None;
         while bytes < MAX_GROUP_BYTES {
-            let Some(PreparedPrediction {
-                model,
-                context,
-                json,
-            }) = predictions.next()
-            else {
+            let Some(prediction) = predictions.next() else {
                 break;
             };
-            let known = last.take().filter(|it| it.0 == model && it.1 == context);
-            let verdict = match known {
-                Some((_, _, verdict)) => {
+            let question = &prediction.question;
+            let known = last.take().filter(|it| it.question == *question);
+            let answered = match known {
+                Some(answered) => {
                     let seq = self.state.entries() + 1;
-                    self.state.apply_prediction(seq, at, &model, &verdict);
-                    verdict
+                    let model = &question.model;
+                    (self.state).apply_prediction(seq, at, model, &answered.verdict);
+                    answered
                 }
-                None => match record_in_place(&mut self.state, &model, &context, at) {
-                    Ok(verdict) => verdict,
-                    Err(rejection) => {
-                        decided.refused = Some(rejection.into());
-                        break;
+                None => {
+                    let Question { model, context } = &**question;
+                    match record_in_place(&mut self.state, model, context, at) {
+                        Ok(verdict) => Answered {
+                            question: Arc::clone(question),
+                            verdict,
+                            end: format!("{verdict}{CLOSING}").into(),
+                        },
+                        Err(rejection) => {
+                            decided.refused = Some(rejection.into());
+                            break;
+                        }
                     }
-                },
+                }
             };
-            let entry = PreparedPrediction::entry(json, verdict, at);
-            bytes += entry.data().len();
-            decided.verdicts.push(verdict);
+            let entry = prediction.entry(&answered.end, at);
+            bytes += entry.data_bytes();
+            decided.verdicts.push(answered.verdict);
             decided.entries.push(entry);
-            last = Some((model, context, verdict));
+            last = Some(answered);
         }
         decided
     }

@@ -14,7 +14,9 @@ use althing::governance::prediction::{Figures, OutputSummary, Prediction, Predic
 use althing::ledger::{
     AppendError, FileLedger, Ledger, MemoryLedger, Recovery, Wait, Writing, Written,
 };
-use althing::node::{Node, NodeError, PreparedPrediction, RecordedPredictions, Request, When};
+use althing::node::{
+    Node, NodeError, PreparedPrediction, PreparedPredictions, RecordedPredictions, Request, When,
+};
 use althing::replay::replay;
 use althing::testing::{
     Assembly, Book, Signatures, StandInVerifier, actions, prediction, strategies,
@@ -36,8 +38,13 @@ fn assembly(predictions: PredictionPolicy) -> Assembly {
 }
 
 fn prepared(predictions: Vec<Prediction>) -> impl Iterator<Item = PreparedPrediction> {
-    let prepared = predictions.into_iter().map(PreparedPrediction::new);
-    prepared.map(|it| it.expect("every prediction has a JSON form"))
+    let mut prepared = PreparedPredictions::default();
+    for prediction in predictions {
+        prepared
+            .push(prediction)
+            .expect("every prediction has a JSON form");
+    }
+    prepared.into_iter()
 }
 
 fn record(assembly: &mut Assembly, predictions: Vec<Prediction>) -> RecordedPredictions {
@@ -195,8 +202,8 @@ fn a_duration_that_no_line_can_hold_is_refused() {
     let of = |duration| {
         let mut long = prediction("triage");
         long.duration_ms = Some(duration);
-        let prepared = PreparedPrediction::new(long);
-        prepared.map(drop).map_err(|error| error.code())
+        let pushed = PreparedPredictions::default().push(long);
+        pushed.map_err(|error| error.code())
     };
     assert_eq!(of((1 << 53) - 1), Ok(()));
     assert_eq!(of(1 << 53), Err("prediction.duration"));

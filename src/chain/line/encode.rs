@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io::Write as _;
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
@@ -179,20 +180,41 @@ impl EncodedBatch {
 pub(crate) struct CheckedEntry {
     timestamp: Timestamp,
     operation: &'static str,
-    data: String,
+    data: Data,
+}
+
+/// A JSON object, as it goes into a line.
+#[derive(Debug)]
+pub(crate) enum Data {
+    /// In one piece.
+    Whole(String),
+    /// A part of a text that holds many of them, and what many of them end with.
+    Shared {
+        /// The text.
+        text: Arc<String>,
+        /// The part.
+        range: Range<usize>,
+        /// The end.
+        end: Arc<str>,
+    },
+}
+
+impl Data {
+    fn pieces(&self) -> [&str; 2] {
+        match self {
+            Self::Whole(text) => [text, ""],
+            Self::Shared { text, range, end } => [text.get(range.clone()).unwrap_or_default(), end],
+        }
+    }
 }
 
 impl CheckedEntry {
     /// `operation` is one of ours, and `data` a JSON object that was found canonical.
-    pub(crate) fn of_canonical(
-        timestamp: Timestamp,
-        operation: &'static str,
-        data: String,
-    ) -> Self {
+    pub(crate) fn of_canonical(timestamp: Timestamp, operation: &'static str, data: Data) -> Self {
         debug_assert_eq!(
-            Part::new(timestamp, operation, &data).check(0),
+            Part::new(timestamp, operation, [&data.pieces().concat(), ""]).check(0),
             Ok(()),
-            "{data}"
+            "{data:?}"
         );
         Self {
             timestamp,
@@ -201,9 +223,9 @@ impl CheckedEntry {
         }
     }
 
-    /// The JSON object.
-    pub(crate) fn data(&self) -> &str {
-        &self.data
+    /// How long the JSON object is.
+    pub(crate) fn data_bytes(&self) -> usize {
+        self.data.pieces().map(str::len).iter().sum()
     }
 }
 
@@ -212,7 +234,8 @@ impl CheckedEntry {
 struct Part<'a> {
     timestamp: Timestamp,
     operation: &'a str,
-    data: &'a str,
+    /// The JSON object, one piece behind the other.
+    data: [&'a str; 2],
 }
 
 /// Encodes `entries` as the batch that follows `head`.
@@ -221,7 +244,8 @@ struct Part<'a> {
 /// [`EncodeError`] where a line would not decode again: nothing is ever written that a reader
 /// would refuse.
 pub fn encode_batch(head: &Head, entries: &[NewEntry]) -> Result<EncodedBatch, EncodeError> {
-    let parts = (entries.iter()).map(|it| Part::new(it.timestamp, &it.operation, it.data.get()));
+    let parts =
+        (entries.iter()).map(|it| Part::new(it.timestamp, &it.operation, [it.data.get(), ""]));
     for (entry, part) in parts.clone().enumerate() {
         part.check(entry)?;
     }
@@ -238,7 +262,7 @@ pub(crate) fn encode_checked(
 ) -> Result<EncodedBatch, EncodeError> {
     encode(
         head,
-        (entries.iter()).map(|it| Part::new(it.timestamp, it.operation, &it.data)),
+        (entries.iter()).map(|it| Part::new(it.timestamp, it.operation, it.data.pieces())),
     )
 }
 
@@ -257,7 +281,7 @@ fn encode<'a>(
 }
 
 impl<'a> Part<'a> {
-    const fn new(timestamp: Timestamp, operation: &'a str, data: &'a str) -> Self {
+    const fn new(timestamp: Timestamp, operation: &'a str, data: [&'a str; 2]) -> Self {
         Self {
             timestamp,
             operation,
@@ -265,7 +289,7 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Whether a line of it decodes again, but for its length and what it follows.
+    /// Whether a line of it decodes again, but for its length and what it follows. For data in one piece.
     fn check(&self, entry: usize) -> Result<(), EncodeError> {
         let operation = self.operation.as_bytes();
         if !(1..=MAX_OPERATION_BYTES).contains(&operation.len())
@@ -273,9 +297,10 @@ impl<'a> Part<'a> {
         {
             return Err(EncodeError::Operation { entry });
         }
-        canonical::check(self.data, numbers_of(self.operation))
+        let [data, _] = self.data;
+        canonical::check(data, numbers_of(self.operation))
             .map_err(|problem| EncodeError::Data { entry, problem })?;
-        if !self.data.starts_with('{') {
+        if !data.starts_with('{') {
             return Err(EncodeError::NotAnObject { entry });
         }
         Ok(())
@@ -300,7 +325,9 @@ impl Encoder {
     ) -> Self {
         const ENVELOPE: usize = 384;
         let count = parts.len();
-        let bytes = parts.map(|part| part.data.len() + ENVELOPE).sum();
+        let bytes = parts
+            .map(|part| part.data.map(str::len).iter().sum::<usize>() + ENVELOPE)
+            .sum();
         Self {
             batch: EncodedBatch {
                 bytes: Vec::with_capacity(bytes),
@@ -337,7 +364,8 @@ impl Encoder {
             "\",\"operation\":\"",
             part.operation,
             "\",\"data\":",
-            part.data,
+            part.data[0],
+            part.data[1],
             ",\"prev_hash\":\"",
         ] {
             batch.bytes.extend_from_slice(text.as_bytes());

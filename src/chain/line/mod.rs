@@ -21,7 +21,7 @@ use crate::governance::digest::Digest;
 
 pub(crate) use decode::{LINE_START, Position, check_data};
 pub use decode::{Line, LineError};
-pub(crate) use encode::{CheckedEntry, encode_checked};
+pub(crate) use encode::{CheckedEntry, Data, encode_checked};
 pub use encode::{EncodeError, EncodedBatch, EncodedEntry, NewEntry, encode_batch};
 
 /// The only line version that is written and read.

@@ -11,8 +11,8 @@ use std::thread;
 
 use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
-use crate::node::PreparedPrediction;
 use crate::node::reported::{Intake, ReportError, ReportedPrediction};
+use crate::node::{PreparedPrediction, PreparedPredictions};
 
 /// How many predictions are handed over together.
 const CHUNK: usize = 1024;
@@ -23,13 +23,30 @@ const CHUNKS_AHEAD: usize = 32;
 /// The longest line that is read, in bytes.
 const MAX_LINE_BYTES: u64 = 16 << 20;
 
-/// Predictions in the order of the input, with the numbers of their lines.
+/// Predictions in the order of the input.
 #[derive(Default)]
 pub(super) struct Chunk {
-    pub(super) predictions: Vec<(u64, PreparedPrediction)>,
+    pub(super) predictions: PreparedPredictions,
+    /// The numbers of their lines.
+    pub(super) lines: Vec<u64>,
     /// What came behind them: the end of the input, or a line that can't be taken; `None` where more
     /// may follow.
     pub(super) end: Option<Result<(), Failure>>,
+}
+
+impl Chunk {
+    fn with_capacity(count: usize) -> Self {
+        Self {
+            predictions: PreparedPredictions::with_capacity(count),
+            lines: Vec::with_capacity(count),
+            end: None,
+        }
+    }
+
+    /// The predictions, each with the number of its line.
+    pub(super) fn into_numbered(self) -> impl Iterator<Item = (u64, PreparedPrediction)> {
+        self.lines.into_iter().zip(self.predictions)
+    }
 }
 
 /// How predictions are made of lines.
@@ -54,19 +71,14 @@ impl Reader {
         loop {
             line.clear();
             number += 1;
-            match self.next(source, &mut line, number) {
-                Ok(Some(prediction)) => chunk.predictions.push((number, prediction)),
-                Ok(None) if line.is_empty() => chunk.end = Some(Ok(())),
-                // A blank line.
-                Ok(None) => {}
+            match self.next(source, &mut line, number, &mut chunk) {
+                Ok(()) if line.is_empty() => chunk.end = Some(Ok(())),
+                Ok(()) => {}
                 Err(failure) => chunk.end = Some(Err(failure)),
             }
             let is_last = chunk.end.is_some();
-            if is_last || chunk.predictions.len() == CHUNK {
-                let next = Chunk {
-                    predictions: Vec::with_capacity(CHUNK),
-                    end: None,
-                };
+            if is_last || chunk.lines.len() == CHUNK {
+                let next = Chunk::with_capacity(CHUNK);
                 let is_wanted = chunks.send(std::mem::replace(&mut chunk, next)).is_ok();
                 if is_last || !is_wanted {
                     return;
@@ -75,17 +87,19 @@ impl Reader {
         }
     }
 
-    /// Reads a line into `line`; leaves it empty at the end of the input.
+    /// Reads a line into `line`, and puts its prediction into `chunk`, if it is not blank. At the end of
+    /// the input the line is left empty.
     fn next(
         &self,
         source: &mut impl BufRead,
         line: &mut String,
         number: u64,
-    ) -> Result<Option<PreparedPrediction>, Failure> {
+        chunk: &mut Chunk,
+    ) -> Result<(), Failure> {
         let read = source.take(MAX_LINE_BYTES).read_line(line);
         read.map_err(|error| malformed(number, &error.to_string()))?;
         if line.trim().is_empty() {
-            return Ok(None);
+            return Ok(());
         }
         if number == 1 && is_cut_short(line) {
             // One object over several lines.
@@ -98,10 +112,10 @@ impl Reader {
             .intake
             .take(reported)
             .map_err(|error| not_taken(number, &error))?;
-        let prepared = PreparedPrediction::new(prediction);
-        Ok(Some(
-            prepared.map_err(|error| malformed(number, &error.to_string()))?,
-        ))
+        let pushed = chunk.predictions.push(prediction);
+        pushed.map_err(|error| malformed(number, &error.to_string()))?;
+        chunk.lines.push(number);
+        Ok(())
     }
 }
 

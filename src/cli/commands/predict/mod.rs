@@ -207,7 +207,7 @@ impl Recorder<'_> {
         first: Chunk,
         chunks: &Receiver<Chunk>,
     ) -> Result<Option<Result<(), Failure>>, Failure> {
-        if !first.predictions.is_empty() {
+        if !first.lines.is_empty() {
             self.node.resume(self.session.wait())?;
         }
         let mut turn = Turn {
@@ -250,7 +250,7 @@ impl Turn<'_> {
             let mut ready = vec![next];
             ready.extend(chunks.try_iter().take(CHUNKS - 1));
             let end = ready.last_mut().and_then(|chunk| chunk.end.take());
-            self.record(ready.into_iter().flat_map(|chunk| chunk.predictions))?;
+            self.record(ready.into_iter().flat_map(Chunk::into_numbered))?;
             if end.is_some() {
                 return Ok(end);
             }
@@ -260,8 +260,9 @@ impl Turn<'_> {
                 Err(RecvTimeoutError::Disconnected) => return Err(reader_is_gone()),
             };
         }
-        self.record(next.predictions.into_iter())?;
-        Ok(next.end)
+        let end = next.end.take();
+        self.record(next.into_numbered())?;
+        Ok(end)
     }
 
     /// Records predictions, all of them in one durable write unless they are very many.
