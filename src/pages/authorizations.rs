@@ -62,15 +62,15 @@ pub fn question(
 ) -> Markup {
     let action = Links::Paths.place(Place::Authorizations);
     html! {
-        form.filters method="get" action=(action) aria-label="Ask why" {
-            label { "May " input type="text" name="subject" autocomplete="off" spellcheck="false"
+        form.filters.question method="get" action=(action) aria-label="Ask why" {
+            label { "Subject " input type="text" name="subject" autocomplete="off" spellcheck="false"
                 placeholder="a model's or agent's DID or URN" value=[subject.map(Subject::as_str)]; }
-            label { "act as " select name="kind" {
+            label { "Acts as " select name="kind" {
                 @for it in AuthorizationKind::ALL {
                     option value=(it.name()) selected[kind == Some(it)] { (it.name()) }
                 }
             } }
-            label { "where " input type="text" name="context" autocomplete="off" spellcheck="false"
+            label { "Where " input type="text" name="context" autocomplete="off" spellcheck="false"
                 placeholder="KEY=VALUE" value=[(!context.is_empty()).then_some(context)]; }
             span.do { button type="submit" { "Ask why" } }
         }

@@ -221,7 +221,8 @@ def tampered(browser, server, name, change, says):
     """A server that gives other lines than it has; returns the page."""
     page = opened(browser, server, "/verify")
     page.route("**/v1/segments/*", lambda route: route.fulfill(body=change(route.fetch().body()), content_type="application/jsonl"))
-    found = verified(page)
+    verified(page)
+    found = page.inner_text("#verifier")
     check("verified all" not in found, f"{name}: it is found")
     for words in says:
         check(words in found, f"{name}: \"{words}\" in {found}")
@@ -328,13 +329,14 @@ def take_pictures(browser, server, ledger, directory):
     for name, path, scheme, width, height in shots:
         page = opened(browser, server, path, color_scheme=scheme, viewport={"width": width, "height": height})
         # When the picture is taken is nobody's business.
-        page.evaluate("document.querySelectorAll('header time, dl.facts dd time, .why time, section > p.quiet time').forEach((it) => { if (it.textContent > '2026-05-05') it.textContent = '2026-05-04 09:31:00'; })")
+        page.evaluate("document.querySelectorAll('header time, dl.facts dd time, .why time, section > p.quiet time').forEach((it) => { if (it.textContent > '2026-06') it.textContent = '2026-05-04 09:31:00'; })")
         if name == "tampered":
             page.route("**/v1/segments/*", lambda route: route.fulfill(body=route.fetch().body().replace(line, wrong, 1), content_type="application/jsonl"))
         if name in ("verified", "tampered"):
             page.fill("#verify-note", ledger.checkpoint.read_text())
             verified(page)
-            page.evaluate("document.querySelector('#verify-start').scrollIntoView({block: 'start'}); scrollBy(0, -230)")
+            page.evaluate("document.querySelector('#verify-note').setSelectionRange(0, 0); document.querySelector('#verify-note').scrollTop = 0")
+            page.evaluate("document.querySelector('section > p.notice').scrollIntoView({block: 'start'}); scrollBy(0, -70)")
         save(page, directory / f"served-{name}.png")
         page.context.close()
 

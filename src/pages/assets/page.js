@@ -233,11 +233,15 @@
       progress(chain.lines, total);
       await pause();
     };
-    for await (const line of source) {
-      slice.push(line);
-      if (slice.length === SLICE) await settle();
+    try {
+      for await (const line of source) {
+        slice.push(line);
+        if (slice.length === SLICE) await settle();
+      }
+    } finally {
+      // A line that does not hold counts more than an answer that breaks off behind it.
+      await settle();
     }
-    await settle();
     if (chain.index !== chain.count) throw new Problem(chain.lines, "replay.incomplete-batch", "The last batch is not complete.", `${chain.count} lines`, `${chain.index}`);
     chain.root = await rootOf(tree);
     return chain;
@@ -406,10 +410,13 @@
         return;
       }
       if (!(problem instanceof Problem)) throw problem;
-      const id = byId("verify-files").files.length && !byId("verify-place") ? null : mark(problem);
-      const item = show(false, `${problem.message} [${problem.code}]`, problem.expected, problem.found);
-      const notice = report(false, `Entry ${problem.line} does not hold. `, [item]);
-      if (id) {
+      const isBelow = Boolean(byId("verify-place"));
+      const id = byId("verify-files").files.length && !isBelow ? null : mark(problem);
+      const items = id && isBelow ? [] : [show(false, `${problem.message} [${problem.code}]`, problem.expected, problem.found)];
+      const notice = report(false, `Entry ${problem.line} does not hold. `, items);
+      if (id && isBelow) {
+        notice.append(`Those before it do. ${problem.message}`);
+      } else if (id) {
         const link = make("a", "See it at its place.");
         link.href = `#${id}`;
         notice.append(link);
