@@ -185,8 +185,9 @@ mod tests {
         };
         let names = Names::default();
         assert!(Piece::of(1, &line, &wanted, &names).is_none());
-        let place = line.windows(4).position(|it| it == b"name").unwrap();
-        line[place] = b'N';
+        let timestamp = b"\"timestamp\":\"2";
+        let place = line.windows(timestamp.len()).position(|it| it == timestamp);
+        line[place.unwrap() + timestamp.len()] = b'1';
         let Some(Piece::Damaged(damaged)) = Piece::of(1, &line, &wanted, &names) else {
             panic!("a changed line");
         };

@@ -6,6 +6,7 @@ mod entries;
 mod events;
 mod health;
 mod models;
+mod outlook;
 mod pages;
 mod predictions;
 mod proofs;
@@ -83,6 +84,7 @@ fn reads() -> Described {
         .routes(routes!(segments::list))
         .routes(routes!(segments::bytes))
         .routes(routes!(models::models))
+        .routes(routes!(outlook::outlook))
         .routes(routes!(checkpoints::latest))
         .routes(routes!(checkpoints::receipt))
         .routes(routes!(proofs::inclusion))

@@ -6,10 +6,7 @@ use axum::extract::{Extension, State};
 
 use super::Page;
 use super::state::{Answer, Asked, Pairs, Reader, bad, filled};
-use crate::chain::line::Line;
 use crate::governance::event::Event;
-use crate::governance::id::ProposalId;
-use crate::governance::state::proposal::ProposalState;
 use crate::pages::evidence::EvidencePage;
 use crate::pages::lists::Cut;
 use crate::pages::proposals::ProposalPage;
@@ -21,12 +18,12 @@ use crate::server::look::{self, Raw, Span};
 use crate::server::problem::Problem;
 use crate::server::published::Published;
 use crate::server::routes::entries::{intact, refused, unreadable};
-use crate::server::routes::models;
+use crate::server::routes::{models, outlook};
 use crate::server::service::Service;
-use crate::views::audit::{AuditView, Names};
+use crate::views::audit::Names;
 use crate::views::evidence::{EvidenceSummary, Statements};
 use crate::views::filter::Filter;
-use crate::views::history::{Damaged, Entry, Row};
+use crate::views::history::{Damaged, Row};
 use crate::views::stretch::{Piece, Stretch};
 
 const LINKS: Links = Links::Paths;
@@ -254,14 +251,12 @@ pub(super) async fn proposal(
         return Err(bad(&name, "expected no parameter"));
     }
     let now = service.now()?;
-    let unknown = || Problem::not_found("proposal.unknown", "there is no such proposal");
-    let id: ProposalId = id.parse().map_err(|_| unknown())?;
-    now.state.proposals().get(id).ok_or_else(unknown)?;
+    let id = outlook::known(&now, &id)?;
     let (reading, shown) = (Arc::clone(&service), Arc::clone(&now));
     let (title, body) = service
         .read(move || {
-            let found = shown.state.proposals().get(id).ok_or_else(unknown)?;
-            let life = life(&reading, &shown, found)?;
+            let found = outlook::find(&shown, id)?;
+            let life = outlook::life(&reading, &shown, found)?;
             let proposal = ProposalPage::of(found, &shown.state, shown.time());
             let title = found.content().title.to_string();
             Ok((title, pages::proposals::single(&proposal, &life, LINKS)))
@@ -270,56 +265,9 @@ pub(super) async fn proposal(
     let page = Page {
         title: &title,
         place: Place::Proposals,
-        twin: format!("/v1/proposals/{id}"),
+        twin: format!("/v1/proposals/{id}/outlook"),
     };
     Ok(page.with(&body, &now, &client))
-}
-
-/// How far around what the state knows of a proposal its other events stand: those of one command.
-const AROUND: u64 = 8;
-
-/// The entries that concern a proposal, ballots excepted: those that the state knows, and what was decided
-/// with them.
-fn life(
-    service: &Service,
-    now: &Published,
-    proposal: &ProposalState,
-) -> Result<Vec<Entry>, Problem> {
-    let names = Names::of_state(&now.state);
-    let decided = proposal.decided().map(|decided| decided.seq);
-    let convicted = now
-        .state
-        .evidence()
-        .filter(|(_, on, _)| *on == proposal.id());
-    let known = [Some(proposal.seq()), decided, proposal.ended_seq()];
-    let mut known: Vec<u64> = known.into_iter().flatten().collect();
-    known.extend(convicted.map(|(.., record)| record.seq));
-    known.sort_unstable();
-    let mut life = Vec::new();
-    let mut next = 1;
-    for seq in known {
-        let first = seq.saturating_sub(AROUND).max(next);
-        let last = (seq + AROUND).min(now.head.seq);
-        let lines = service.entries().range(first, last).map_err(unreadable)?;
-        for raw in lines {
-            let raw = raw.map_err(unreadable)?;
-            let line = intact(&raw)?;
-            let view = view_of(&line, &names);
-            if view.proposal == Some(proposal.id()) && line.operation != "vote_cast" {
-                life.push(Entry::of(&line, view, None));
-            }
-        }
-        next = next.max(last + 1);
-    }
-    Ok(life)
-}
-
-fn view_of(line: &Line<'_>, names: &Names) -> AuditView {
-    let event = Event::decode(line.operation, line.data);
-    event.map_or_else(
-        |_| AuditView::default(),
-        |event| AuditView::of(&event, names),
-    )
 }
 
 pub(super) async fn predictions(

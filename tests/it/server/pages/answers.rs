@@ -93,7 +93,12 @@ fn every_page_has_its_facts_and_leads_to_the_same_as_json() {
                 "byzantine detected",
             ],
             "/v1/proposals/",
-            &["\"byzantine_weight\":1", "\"uncast_weight\":3"],
+            &[
+                "\"byzantine_weight\":1",
+                "\"rejection_decides\":true",
+                "\"kind\":\"quorum\"",
+                "byzantine_detected",
+            ],
         ),
         (
             &over,

@@ -215,6 +215,9 @@ fn a_line_that_was_changed_on_disk_is_shown_at_its_place() {
     fs::write(world.segment(), text.replacen(&lines[whole], &gone, 1)).unwrap();
     let page = open(&server, "/timeline");
     assert_eq!(page.all(&format!("#entry-{seq}.bad")).len(), 1);
+    assert_eq!(page.all("#timeline-rows > li.bad").len(), 1, "no other");
+    let listed = server.get("/v1/segments").is(200).json();
+    assert_eq!(listed["segments"][0]["bytes"], world.bytes().len());
     assert_eq!(page.all("#timeline-rows > li").len(), rows(&lines));
 }
 
