@@ -114,9 +114,9 @@ def verified(page):
     return page.inner_text("#verify-result")
 
 
-def save(page, file, colours=48, full_page=False):
+def save(page, file, colours=48):
     from PIL import Image
 
-    page.screenshot(path=file, full_page=full_page)
+    page.screenshot(path=file)
     Image.open(file).convert("RGB").quantize(colours).save(file, optimize=True)
     check(file.stat().st_size < 150_000, f"{file.name}: {file.stat().st_size} bytes")

@@ -349,7 +349,7 @@ def take_pictures(browser, server, ledger, directory):
             verified(page)
             page.evaluate("document.querySelector('#verify-note').setSelectionRange(0, 0); document.querySelector('#verify-note').scrollTop = 0")
             page.evaluate("document.querySelector('section > p.notice').scrollIntoView({block: 'start'}); scrollBy(0, -70)")
-        save(page, directory / f"served-{name}.png")
+        save(page, directory / f"served-{name}.png", colours=160)
         page.context.close()
 
 
