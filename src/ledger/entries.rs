@@ -226,12 +226,8 @@ fn line_behind<S: Storage>(
 /// No line's number and place in its batch are longer.
 const HEAD: u64 = 128;
 
-fn not_a_line(offset: u64) -> io::Error {
-    let message = format!("expected a line at byte {offset} of a segment");
-    io::Error::new(io::ErrorKind::InvalidData, message)
-}
-
-/// Looks line by line, from the first that starts at or behind `low`.
+/// Looks line by line, from the first that starts at or behind `low`. What is no line between lines is
+/// passed over, so that one that was changed does not hide others; behind the last line it does not count.
 fn scan<S: Storage>(file: &mut S::File, low: u64, seq: u64) -> io::Result<u64> {
     let mut at = low;
     // `low` is a line's start, or the byte behind one.
@@ -242,19 +238,23 @@ fn scan<S: Storage>(file: &mut S::File, low: u64, seq: u64) -> io::Result<u64> {
         at = from + reader.skip_until(b'\n')? as u64;
     }
     let mut line = Vec::new();
+    let mut end = at;
     loop {
         line.clear();
         let read = (&mut reader).take(LONGEST).read_until(b'\n', &mut line)?;
         let is_whole = line.last() == Some(&b'\n');
         if !is_whole {
             // The end, or what a writer is just putting down.
-            return Ok(at);
+            return Ok(end);
         }
-        let position = Position::parse(&line).map_err(|_| not_a_line(at))?;
-        if position.seq >= seq {
+        let position = Position::parse(&line).ok();
+        if position.is_some_and(|found| found.seq >= seq) {
             return Ok(at);
         }
         at += read as u64;
+        if position.is_some() {
+            end = at;
+        }
     }
 }
 

@@ -2,33 +2,34 @@
 
 use maud::{Markup, html};
 
-use super::Document;
-use super::links::{Links, grant_anchor};
+use super::links::{Links, Place, grant_anchor};
 use super::parts;
+use crate::governance::id::Subject;
+use crate::governance::kind::AuthorizationKind;
 use crate::governance::label::Name;
 use crate::governance::provenance::{
     BallotOrigin, DecisionOrigin, FreezeOrigin, GrantOrigin, PolicyOrigin, VoterOrigin,
 };
 use crate::governance::state::authorization::{CheckReason, GrantStatus};
 use crate::governance::tally::Standing;
+use crate::governance::time::Timestamp;
 use crate::views::authorizations::GrantView;
 use crate::views::text;
 use crate::views::why::WhyView;
 
-/// All grants, and where each comes from.
+/// Grants as of `at`, and where each comes from.
 #[must_use]
-pub fn page(document: &Document, links: Links) -> Markup {
-    let grants = &document.state.authorizations;
+pub fn page(at: Timestamp, grants: &[GrantView], trees: &[WhyView], links: Links) -> Markup {
     html! {
-        p.quiet { "As of " (parts::time(document.state.at)) " UTC. Whoever asks names the circumstances of an action; "
+        p.quiet { "As of " (parts::time(at)) " UTC. Whoever asks names the circumstances of an action; "
             "here none are named, so a grant that is limited to some allows nothing by itself." }
         @if grants.is_empty() { p { "Nothing was ever granted." } }
         @else { (list(grants, links)) }
-        @for why in &document.authorizations { (tree(why, links)) }
+        @for why in trees { (tree(why, links)) }
     }
 }
 
-fn list(grants: &[GrantView], links: Links) -> Markup {
+pub(super) fn list(grants: &[GrantView], links: Links) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="List of grants" {
             table {
@@ -48,6 +49,30 @@ fn list(grants: &[GrantView], links: Links) -> Markup {
                     }
                 }
             }
+        }
+    }
+}
+
+/// The form in which a server is asked about a subject.
+#[must_use]
+pub fn question(
+    kind: Option<AuthorizationKind>,
+    subject: Option<&Subject>,
+    context: &str,
+) -> Markup {
+    let action = Links::Paths.place(Place::Authorizations);
+    html! {
+        form.filters.question method="get" action=(action) aria-label="Ask why" {
+            label { "Subject " input type="text" name="subject" autocomplete="off" spellcheck="false"
+                placeholder="a model's or agent's DID or URN" value=[subject.map(Subject::as_str)]; }
+            label { "Acts as " select name="kind" {
+                @for it in AuthorizationKind::ALL {
+                    option value=(it.name()) selected[kind == Some(it)] { (it.name()) }
+                }
+            } }
+            label { "Where " input type="text" name="context" autocomplete="off" spellcheck="false"
+                placeholder="KEY=VALUE" value=[(!context.is_empty()).then_some(context)]; }
+            span.do { button type="submit" { "Ask why" } }
         }
     }
 }

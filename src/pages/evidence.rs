@@ -2,7 +2,6 @@
 
 use maud::{Markup, html};
 
-use super::Document;
 use super::links::{Links, evidence_anchor};
 use super::parts;
 use crate::governance::ballot::Ballot;
@@ -39,10 +38,10 @@ impl Pair {
 
 /// All evidence.
 #[must_use]
-pub fn page(document: &Document, links: Links) -> Markup {
+pub fn page(evidence: &[EvidencePage], links: Links) -> Markup {
     html! {
-        @if document.evidence.is_empty() { p { "No node was found to contradict itself." } }
-        @for evidence in &document.evidence { (detail(evidence, links)) }
+        @if evidence.is_empty() { p { "No node was found to contradict itself." } }
+        @for evidence in evidence { (detail(evidence, links)) }
     }
 }
 
@@ -73,8 +72,11 @@ pub fn detail(evidence: &EvidencePage, links: Links) -> Markup {
                     tbody { @for pair in &pairs { (row(pair)) } }
                 }
             }
-            p.quiet { "Both signatures verify under a key that the registry held for the node; althing checked "
-                "them when it made this page." }
+            p.quiet { "Both signatures verify under a key that the registry held for the node; althing checked them "
+                (match links {
+                    Links::Anchors => "when it made this page.",
+                    Links::Paths => "when the evidence was recorded.",
+                }) }
         }
     }
 }

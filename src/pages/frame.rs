@@ -6,6 +6,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
 use super::links::{Links, Place};
+use super::overview::Overview;
+use super::verify::{Lines, Verify};
 use super::{
     Document, authorizations, evidence, nodes, overview, parts, predictions, proposals, timeline,
     verify,
@@ -16,6 +18,9 @@ pub const STYLE: &str = include_str!("assets/page.css");
 
 /// The script of all pages, which none of them needs.
 pub const SCRIPT: &str = include_str!("assets/page.js");
+
+/// The icon of served pages.
+pub const ICON: &str = include_str!("assets/icon.svg");
 
 /// The content security policy of a page that holds [`STYLE`] and [`SCRIPT`] inline: these two, and
 /// nothing else of any kind.
@@ -46,16 +51,53 @@ pub fn file(document: &Document) -> String {
 }
 
 fn page(place: Place, document: &Document, links: Links) -> Markup {
+    let state = &document.state;
     match place {
-        Place::Overview => overview::page(document, links),
+        Place::Overview => overview(document, links),
         Place::Timeline => timeline::page(document, links),
         Place::Proposals => proposals::page(document, links),
-        Place::Nodes => nodes::page(document, links),
-        Place::Authorizations => authorizations::page(document, links),
+        Place::Nodes => {
+            let evidence = document.evidence.iter().map(|evidence| &evidence.summary);
+            nodes::page(&document.nodes, state.total_weight, evidence, links)
+        }
+        Place::Authorizations => authorizations::page(
+            state.at,
+            &state.authorizations,
+            &document.authorizations,
+            links,
+        ),
         Place::Predictions => predictions::page(document, links),
-        Place::Evidence => evidence::page(document, links),
-        Place::Verify => verify::page(document, links),
+        Place::Evidence => evidence::page(&document.evidence, links),
+        Place::Verify => {
+            let keeps_lines = document.history.keeps_lines();
+            let verify = Verify {
+                entries: state.entries,
+                head: state.head,
+                root: document.root,
+                checkpoint: document.checkpoint.as_ref(),
+                lines: if keeps_lines {
+                    Lines::Page
+                } else {
+                    Lines::Files
+                },
+            };
+            verify::page(&verify, links)
+        }
     }
+}
+
+fn overview(document: &Document, links: Links) -> Markup {
+    let last: Vec<_> = (document.history.rows.iter().rev())
+        .take(overview::LAST)
+        .collect();
+    let overview = Overview {
+        state: &document.state,
+        root: document.root,
+        evidence: document.evidence.len(),
+        last: &last,
+        checkpoint: document.checkpoint.as_ref(),
+    };
+    overview::page(&overview, links)
 }
 
 fn frame(document: &Document, body: &Markup, links: Links) -> Markup {

@@ -96,10 +96,14 @@ impl Links {
         }
     }
 
-    /// Leads to an entry that is no prediction, or to a run of predictions by its first entry.
+    /// Leads to an entry that is no prediction, or to a run of predictions by its first entry. A served
+    /// timeline begins with it.
     #[must_use]
     pub fn entry(self, seq: u64) -> String {
-        self.within(Place::Timeline, &entry_anchor(seq))
+        match self {
+            Self::Anchors => format!("#{}", entry_anchor(seq)),
+            Self::Paths => format!("/timeline?before={}", seq.saturating_add(1)),
+        }
     }
 
     /// Leads to a node.
@@ -111,19 +115,57 @@ impl Links {
     /// Leads to a grant.
     #[must_use]
     pub fn grant(self, grant: GrantId) -> String {
-        self.within(Place::Authorizations, &grant_anchor(grant))
+        match self {
+            Self::Anchors => format!("#{}", grant_anchor(grant)),
+            Self::Paths => format!("/authorizations?grant={grant}"),
+        }
     }
 
-    /// Leads to the evidence that an entry holds.
+    /// Leads to the evidence that an entry holds. A served page begins with it.
     #[must_use]
     pub fn evidence(self, seq: u64) -> String {
-        self.within(Place::Evidence, &evidence_anchor(seq))
+        match self {
+            Self::Anchors => format!("#{}", evidence_anchor(seq)),
+            Self::Paths => format!("/evidence?before={}", seq.saturating_add(1)),
+        }
     }
 
     fn within(self, place: Place, anchor: &str) -> String {
         match self {
             Self::Anchors => format!("#{anchor}"),
             Self::Paths => format!("{}#{anchor}", self.place(place)),
+        }
+    }
+}
+
+/// A path with parameters; those without a value are left out.
+#[must_use]
+pub fn query<N: AsRef<str>, V: AsRef<str>>(
+    path: &str,
+    parameters: impl IntoIterator<Item = (N, V)>,
+) -> String {
+    let mut out = path.to_owned();
+    let mut separator = '?';
+    for (name, value) in parameters {
+        if value.as_ref().is_empty() {
+            continue;
+        }
+        out.push(separator);
+        out.push_str(name.as_ref());
+        out.push('=');
+        encode(value.as_ref(), &mut out);
+        separator = '&';
+    }
+    out
+}
+
+/// Percent-encodes whatever is not plain in a query.
+fn encode(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
         }
     }
 }
@@ -157,4 +199,24 @@ pub fn grant_anchor(grant: GrantId) -> String {
 #[must_use]
 pub fn evidence_anchor(seq: u64) -> String {
     format!("evidence-{seq}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_stay_what_they_are() {
+        let none: [(&str, &str); 0] = [];
+        assert_eq!(query("/timeline", none), "/timeline");
+        let given = [
+            ("actor", "a&b=c#d /\"ä"),
+            ("proposal", ""),
+            ("since", "2026-05-04T09:30:00+02:00"),
+        ];
+        assert_eq!(
+            query("/timeline", given),
+            "/timeline?actor=a%26b%3Dc%23d%20%2F%22%C3%A4&since=2026-05-04T09:30:00%2B02:00"
+        );
+    }
 }

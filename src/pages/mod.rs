@@ -2,7 +2,8 @@
 //!
 //! Every page is a pure function from views to markup. [`file()`] puts all of them into one file that can
 //! lie in a folder of evidence: links are anchors, style and script are part of it, and its content
-//! security policy allows nothing else. With [`Links::Paths`] the same pages can be served one by one.
+//! security policy allows nothing else. With [`Links::Paths`] the same pages are served one by one, each in
+//! a [`Shell`], and long lists are [cut](lists).
 //!
 //! The pages work without JavaScript. With it, the reader's browser computes every hash itself: see
 //! [`verify`].
@@ -15,14 +16,17 @@ mod document;
 pub mod evidence;
 mod frame;
 pub mod links;
+pub mod lists;
 pub mod nodes;
 pub mod overview;
 mod parts;
 pub mod predictions;
 pub mod proposals;
+mod served;
 pub mod timeline;
 pub mod verify;
 
 pub use document::Document;
-pub use frame::{SCRIPT, STYLE, csp, file};
+pub use frame::{ICON, SCRIPT, STYLE, csp, file};
 pub use links::{Links, Place};
+pub use served::{Ledger, Shell, content_security_policy, login, problem, served};

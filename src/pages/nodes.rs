@@ -2,23 +2,32 @@
 
 use maud::{Markup, html};
 
-use super::Document;
 use super::links::{Links, node_anchor};
 use super::parts::{self, Segment};
 use crate::governance::state::registry::NodeStatus;
+use crate::views::evidence::EvidenceSummary;
 use crate::views::nodes::NodeView;
 
-/// The page.
+/// The page: all nodes, the weight of the active ones, and the evidence against any.
 #[must_use]
-pub fn page(document: &Document, links: Links) -> Markup {
-    let total = document.state.total_weight;
+pub fn page<'a>(
+    nodes: &[NodeView],
+    total: u64,
+    evidence: impl Iterator<Item = &'a EvidenceSummary> + Clone,
+    links: Links,
+) -> Markup {
     html! {
         p { "The weight of all active nodes is " strong { (total) } "." }
-        @for node in &document.nodes { (detail(node, total, document, links)) }
+        @for node in nodes { (detail(node, total, evidence.clone(), links)) }
     }
 }
 
-fn detail(node: &NodeView, total: u64, document: &Document, links: Links) -> Markup {
+fn detail<'a>(
+    node: &NodeView,
+    total: u64,
+    evidence: impl Iterator<Item = &'a EvidenceSummary>,
+    links: Links,
+) -> Markup {
     let summary = &node.summary;
     let active = summary.status == NodeStatus::Active;
     html! {
@@ -32,11 +41,11 @@ fn detail(node: &NodeView, total: u64, document: &Document, links: Links) -> Mar
                 dt { "Node id" } dd { code.hash { (summary.did) } }
                 dt { "Key" } dd { (summary.algorithm) ", SHA-256 " (parts::hash(&node.key.fingerprint())) }
                 dt { "Joined" } dd { (parts::entry(node.added_at_seq, links)) }
-                @for evidence in &document.evidence {
-                    @if evidence.summary.node == summary.did {
+                @for evidence in evidence {
+                    @if evidence.node == summary.did {
                         dt { "Evidence" }
-                        dd { a href=(links.evidence(evidence.summary.seq)) {
-                            "two " (evidence.summary.kind) ", entry " (evidence.summary.seq)
+                        dd { a href=(links.evidence(evidence.seq)) {
+                            "two " (evidence.kind) ", entry " (evidence.seq)
                         } }
                     }
                 }

@@ -2,38 +2,54 @@
 
 use maud::{Markup, html};
 
-use super::Document;
 use super::links::{Links, Place};
 use super::{parts, timeline};
+use crate::governance::digest::Digest;
 use crate::governance::state::authorization::GrantStatus;
 use crate::governance::state::registry::NodeStatus;
+use crate::views::checkpoint::CheckpointView;
 use crate::views::history::Row;
 use crate::views::overview::StateView;
 
 /// How many of the last events are shown.
-const LAST: usize = 8;
+pub const LAST: usize = 8;
+
+/// What the page shows.
+#[derive(Debug, Clone, Copy)]
+pub struct Overview<'a> {
+    /// What holds.
+    pub state: &'a StateView,
+    /// The root over all entries.
+    pub root: Digest,
+    /// How many pieces of evidence there are.
+    pub evidence: usize,
+    /// The last rows of the timeline, the newest first.
+    pub last: &'a [&'a Row],
+    /// The checkpoint that the ledger was held against.
+    pub checkpoint: Option<&'a CheckpointView>,
+}
 
 /// The page.
 #[must_use]
-pub fn page(document: &Document, links: Links) -> Markup {
-    let state = &document.state;
+pub fn page(overview: &Overview<'_>, links: Links) -> Markup {
+    let state = overview.state;
     html! {
         (freezes(state, links))
-        (figures(document, links))
+        (figures(overview, links))
         h3 { "The ledger" }
         dl.facts {
             dt { "Ledger" } dd { code.hash { (state.ledger) } }
             dt { "Entries" } dd { (state.entries) }
             dt { "Head" } dd { (parts::hash(&state.head)) }
-            dt { "Merkle root" } dd { (parts::hash(&document.root)) }
+            dt { "Merkle root" } dd { (parts::hash(&overview.root)) }
             dt { "State hash" } dd { (parts::hash(&state.state_hash)) }
             dt { "As of" } dd { (parts::time(state.at)) " UTC" }
-            dt { "Checked" } dd { (checked(state)) }
-            dt { "Checkpoint" } dd { (checkpoint(document, links)) }
+            dt { "Checked" } dd { (checked(state, links)) }
+            dt { "Checkpoint" } dd { (checkpoint(overview, links)) }
         }
         h3 { "Last events" }
         ol.timeline.brief {
-            @for row in last(document) { (timeline::brief(row, links)) }
+            @for row in overview.last { (timeline::brief(row, links)) }
         }
         p { a href=(links.place(Place::Timeline)) { "The whole timeline" } }
     }
@@ -53,8 +69,8 @@ fn freezes(state: &StateView, links: Links) -> Markup {
     }
 }
 
-fn figures(document: &Document, links: Links) -> Markup {
-    let state = &document.state;
+fn figures(overview: &Overview<'_>, links: Links) -> Markup {
+    let state = overview.state;
     let active = (state.nodes.iter()).filter(|node| node.status == NodeStatus::Active);
     let live = (state.authorizations.iter()).filter(|grant| grant.status == GrantStatus::Live);
     let figures = [
@@ -76,7 +92,7 @@ fn figures(document: &Document, links: Links) -> Markup {
         ),
         (
             Place::Evidence,
-            document.evidence.len() as u64,
+            overview.evidence as u64,
             "contradictions found",
         ),
     ];
@@ -89,20 +105,29 @@ fn figures(document: &Document, links: Links) -> Markup {
     }
 }
 
-fn checked(state: &StateView) -> Markup {
+fn checked(state: &StateView, links: Links) -> Markup {
+    let when = match links {
+        Links::Anchors => "when it made this page",
+        Links::Paths => "when this server read or recorded them",
+    };
     html! {
         @if state.signatures_checked {
-            "Every hash, link, signature and decision, by althing when it made this page. "
+            "Every hash, link, signature and decision, by althing " (when) ". "
         } @else {
-            "Every hash and link, by althing when it made this page; signatures were not checked. "
+            "Every hash and link, by althing " (when) "; signatures were not checked. "
         }
-        "Do not take its word for it: see Verify."
+        "Do not take its word for it: " a href=(links.place(Place::Verify)) { "verify" } "."
     }
 }
 
-fn checkpoint(document: &Document, links: Links) -> Markup {
+fn checkpoint(overview: &Overview<'_>, links: Links) -> Markup {
     html! {
-        @match &document.checkpoint {
+        @match overview.checkpoint {
+            None if links == Links::Paths => {
+                "Of these " (overview.state.entries) " entries, for nodes to sign: "
+                a href="/v1/checkpoint" { "the unsigned note" } ". "
+                a href=(links.place(Place::Verify)) { "Compare one that you hold." }
+            }
             None => { "None was given. " a href=(links.place(Place::Verify)) { "Compare one that you hold." } }
             Some(checkpoint) => {
                 "Over " (checkpoint.size) " entries"
@@ -112,8 +137,4 @@ fn checkpoint(document: &Document, links: Links) -> Markup {
             }
         }
     }
-}
-
-fn last(document: &Document) -> impl Iterator<Item = &Row> {
-    document.history.rows.iter().rev().take(LAST)
 }

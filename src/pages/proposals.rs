@@ -3,7 +3,8 @@
 use maud::{Markup, html};
 
 use super::Document;
-use super::links::{Links, proposal_anchor};
+use super::links::{Links, Place, proposal_anchor};
+use super::lists::Cut;
 use super::parts::{self, Segment};
 use crate::governance::state::State;
 use crate::governance::state::proposal::{ProposalState, Status};
@@ -11,7 +12,7 @@ use crate::governance::tally::Standing;
 use crate::governance::time::Timestamp;
 use crate::views::counting::{Condition, ConditionKind, Outlook, Voter};
 use crate::views::history::Entry;
-use crate::views::proposals::{BallotView, ProposalView};
+use crate::views::proposals::{BallotView, ProposalSummary, ProposalView};
 use crate::views::text;
 
 /// With more proposals than this, those that are over are folded.
@@ -49,7 +50,7 @@ pub fn page(document: &Document, links: Links) -> Markup {
     let folds = document.proposals.len() > UNFOLDED;
     html! {
         @if document.proposals.is_empty() { p { "Nothing was proposed yet." } }
-        @else { (list(document, links)) }
+        @else { (list(document.proposals.iter().map(|it| &it.view.summary), links)) }
         @for proposal in &document.proposals {
             @let open = !folds || !proposal.view.summary.status.is_final();
             article.proposal id=(proposal_anchor(proposal.view.summary.proposal_id)) {
@@ -65,7 +66,31 @@ pub fn page(document: &Document, links: Links) -> Markup {
     }
 }
 
-fn list(document: &Document, links: Links) -> Markup {
+/// The list of a server: some of the proposals, the newest first, and where others are.
+#[must_use]
+pub fn cut(cut: &Cut<'_, ProposalSummary>, wanted: Option<Status>, links: Links) -> Markup {
+    let page = links.place(Place::Proposals);
+    html! {
+        form.filters method="get" action=(page) aria-label="Filters" {
+            label { "Status " select name="status" {
+                option value="" { "any" }
+                @for status in Status::ALL {
+                    option value=(status.name()) selected[wanted == Some(status)] { (status.name()) }
+                }
+            } }
+            span.do { button type="submit" { "Show" } " "
+                @if wanted.is_some() { a href=(page) { "Everything" } } }
+        }
+        @match (cut.shown.is_empty(), wanted) {
+            (true, None) => p { "Nothing was proposed yet." },
+            (true, Some(status)) => p { "No proposal is " (status.name()) "." },
+            (false, _) => (list(cut.shown.iter(), links)),
+        }
+        (cut.steps("Other proposals"))
+    }
+}
+
+fn list<'a>(summaries: impl Iterator<Item = &'a ProposalSummary>, links: Links) -> Markup {
     html! {
         div.scroll tabindex="0" role="region" aria-label="List of proposals" {
             table {
@@ -75,8 +100,7 @@ fn list(document: &Document, links: Links) -> Markup {
                     th.number scope="col" { "Of" }
                 } }
                 tbody {
-                    @for proposal in &document.proposals {
-                        @let summary = &proposal.view.summary;
+                    @for summary in summaries {
                         tr {
                             th scope="row" {
                                 a href=(links.proposal(summary.proposal_id)) { (parts::said(&summary.title)) }
@@ -90,6 +114,19 @@ fn list(document: &Document, links: Links) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// The page of one proposal.
+#[must_use]
+pub fn single(proposal: &ProposalPage, life: &[Entry], links: Links) -> Markup {
+    let id = proposal.view.summary.proposal_id;
+    let timeline = links.place(Place::Timeline);
+    html! {
+        p { (parts::status(proposal.view.summary.status)) " "
+            a href=(links.place(Place::Proposals)) { "All proposals" } }
+        article.proposal id=(proposal_anchor(id)) { (detail(proposal, life.iter(), links)) }
+        p { a href=(super::links::query(&timeline, [("proposal", id.to_string())])) { "Every entry about it" } }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -66,6 +66,8 @@ pub enum Access {
 pub(super) struct Client {
     /// The token's name.
     pub(super) name: Option<Label>,
+    /// Whether it came with a cookie instead of the token itself.
+    pub(super) has_session: bool,
 }
 
 /// Where a connection comes from.
@@ -85,21 +87,25 @@ pub(super) async fn pass(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let token = token_of(&service, &request)?;
-    match &token {
-        Some(token) if !token.scopes.contains(&scope) => {
-            let found: Vec<&str> = token.scopes.iter().map(|scope| scope.name()).collect();
-            let expected = format!(
-                "expected a token with the scope {}, found {}",
-                scope.name(),
-                found.join(", ")
-            );
-            return Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "access.scope",
-                expected,
-            ));
+    let peer = request.extensions().get::<Peer>().copied();
+    let bearer = match token_of(&service, request.headers()) {
+        Ok(token) => token,
+        Err(problem) => {
+            // Who guesses does it at the address's cost.
+            slow_down(&service, None, peer)?;
+            return Err(problem);
         }
+    };
+    let session = match bearer {
+        None if scope == Scope::Read && is_reading(request.method()) => {
+            session_of(&service, request.headers())?
+        }
+        _ => None,
+    };
+    let has_session = session.is_some();
+    let token = bearer.or(session);
+    match &token {
+        Some(token) => require(token, scope)?,
         None if scope == Scope::Predict || service.access() == Access::Tokens => {
             let expected = format!("expected a bearer token with the scope {}", scope.name());
             return Err(
@@ -109,24 +115,68 @@ pub(super) async fn pass(
         }
         _ => {}
     }
-    let peer = request.extensions().get::<Peer>().copied();
     if token.is_none() {
-        check_host(&request, peer)?;
+        check_host(request.headers(), peer)?;
     }
     slow_down(&service, token.as_ref(), peer)?;
     let name = token.map(|token| token.name);
-    request.extensions_mut().insert(Client { name });
+    request
+        .extensions_mut()
+        .insert(Client { name, has_session });
     Ok(next.run(request).await)
 }
 
-/// The token that came with the request. One that opens nothing is never passed over.
-fn token_of(service: &Service, request: &Request) -> Result<Option<Token>, Problem> {
-    let Some(header) = request.headers().get(header::AUTHORIZATION) else {
+fn is_reading(method: &Method) -> bool {
+    *method == Method::GET || *method == Method::HEAD
+}
+
+/// The token that somebody logged in with. A browser sends its cookie whether anybody asks for one or not:
+/// one that opens nothing is none.
+fn session_of(service: &Service, headers: &HeaderMap) -> Result<Option<Token>, Problem> {
+    let Some(claim) = service.sessions().claim(headers) else {
         return Ok(None);
     };
-    let invalid = || {
-        let message = "the token is unknown, revoked or expired, or is not a bearer token";
-        Problem::new(StatusCode::UNAUTHORIZED, "access.token-invalid", message)
+    let now = system_time();
+    let token = service.tokens().with_id(claim.token_id, now);
+    let token = token.map_err(|error| Problem::internal(error.code(), &error))?;
+    Ok(token.filter(|token| service.sessions().holds(&claim, token, now)))
+}
+
+fn invalid() -> Problem {
+    let message = "the token is unknown, revoked or expired, or is not a bearer token";
+    Problem::new(StatusCode::UNAUTHORIZED, "access.token-invalid", message)
+}
+
+/// The token that a secret is of, where it opens what can be read.
+pub(super) fn reader(service: &Service, secret: &str) -> Result<Token, Problem> {
+    let found = service.tokens().find(secret.trim(), system_time());
+    let found = found.map_err(|error| Problem::internal(error.code(), &error))?;
+    let token = found.ok_or_else(invalid)?;
+    require(&token, Scope::Read)?;
+    Ok(token)
+}
+
+fn require(token: &Token, scope: Scope) -> Result<(), Problem> {
+    if token.scopes.contains(&scope) {
+        return Ok(());
+    }
+    let found: Vec<&str> = token.scopes.iter().map(|scope| scope.name()).collect();
+    let expected = format!(
+        "expected a token with the scope {}, found {}",
+        scope.name(),
+        found.join(", ")
+    );
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        "access.scope",
+        expected,
+    ))
+}
+
+/// The token that came with the request. One that opens nothing is never passed over.
+fn token_of(service: &Service, headers: &HeaderMap) -> Result<Option<Token>, Problem> {
+    let Some(header) = headers.get(header::AUTHORIZATION) else {
+        return Ok(None);
     };
     let text = header.to_str().map_err(|_| invalid())?;
     let (scheme, secret) = text.split_once(' ').ok_or_else(invalid)?;
@@ -140,11 +190,11 @@ fn token_of(service: &Service, request: &Request) -> Result<Option<Token>, Probl
 
 /// Refuses a page in a browser on this machine that reached the service under a name of the page's own
 /// making (DNS rebinding): to the browser, both are one site.
-fn check_host(request: &Request, peer: Option<Peer>) -> Result<(), Problem> {
+pub(super) fn check_host(headers: &HeaderMap, peer: Option<Peer>) -> Result<(), Problem> {
     if !peer.is_some_and(|Peer(address)| address.ip().to_canonical().is_loopback()) {
         return Ok(());
     }
-    let host = request.headers().get(header::HOST);
+    let host = headers.get(header::HOST);
     let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
     let is_address = host.parse::<SocketAddr>().is_ok()
         || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
@@ -172,6 +222,19 @@ fn slow_down(service: &Service, token: Option<&Token>, peer: Option<Peer>) -> Re
         let message = format!("expected at most {rate} requests a second on average");
         let seconds = u32::try_from(wait.as_secs()).unwrap_or(1).max(1);
         Problem::new(StatusCode::TOO_MANY_REQUESTS, "limit.rate", message).retry_after(seconds)
+    })
+}
+
+/// As many attempts to log in a second as one address has, on average.
+const LOGINS: u32 = 5;
+
+/// Takes an attempt to log in.
+pub(super) fn take_login(service: &Service, peer: Option<Peer>) -> Result<(), Problem> {
+    let client = peer.map_or_else(String::new, |Peer(address)| block(address.ip()));
+    let taken = service.logins().take(&client, LOGINS, Instant::now());
+    taken.map_err(|_| {
+        let message = format!("expected at most {LOGINS} attempts to log in a second");
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "limit.rate", message).retry_after(1)
     })
 }
 

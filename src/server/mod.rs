@@ -24,12 +24,14 @@ mod entry_keys;
 mod json;
 mod limits;
 mod listen;
+mod look;
 mod metrics;
 mod observe;
 mod problem;
 mod published;
 mod routes;
 mod service;
+mod session;
 pub mod tokens;
 mod writer;
 

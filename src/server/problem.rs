@@ -64,6 +64,26 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, error.to_string())
     }
 
+    /// The stable code.
+    pub(super) const fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// What kind of problem it is.
+    pub(super) const fn title(&self) -> &'static str {
+        self.title
+    }
+
+    /// What was expected, what was found, where.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// What the client can do.
+    pub(super) fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
@@ -93,6 +113,7 @@ impl IntoResponse for Problem {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let retry_after = self.retry_after_seconds;
         let code = self.code;
+        let problem = self.clone();
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         let json = HeaderValue::from_static("application/problem+json");
@@ -105,6 +126,7 @@ impl IntoResponse for Problem {
             headers.insert(header::WWW_AUTHENTICATE, scheme);
         }
         response.extensions_mut().insert(Code(code));
+        response.extensions_mut().insert(problem);
         response
     }
 }

@@ -1,8 +1,10 @@
 //! What readers are shown: the ledger as of its last durable write.
 
 use crate::chain::line::Head;
+use crate::clock::system_time;
 use crate::governance::merkle::MerkleAccumulator;
 use crate::governance::state::State;
+use crate::governance::time::Timestamp;
 use crate::governance::tree_head::{Origin, TreeHead};
 use crate::ledger::Ledger;
 use crate::node::Node;
@@ -26,6 +28,12 @@ impl Published {
             head: *node.head(),
             merkle: node.merkle().clone(),
         }
+    }
+
+    /// The machine's time, but never before the last entry.
+    #[must_use]
+    pub fn time(&self) -> Timestamp {
+        system_time().max(self.state.clock())
     }
 
     /// The head that checkpoints are made of.

@@ -11,6 +11,7 @@ use super::limits::{Limits, Rates};
 use super::metrics::Metrics;
 use super::problem::Problem;
 use super::published::Published;
+use super::session::Sessions;
 use super::tokens::{TokenFile, Tokens};
 use super::writer::{Answer, NotTaken, Queue, Shown, Wanted};
 use crate::ledger::Entries;
@@ -28,6 +29,8 @@ pub struct Service {
     limits: Limits,
     tokens: Tokens,
     rates: Rates,
+    logins: Rates,
+    sessions: Sessions,
     metrics: Arc<Metrics>,
     queue: Mutex<Option<Queue>>,
     /// Room for bodies, in kibibytes.
@@ -52,6 +55,7 @@ impl Service {
             ledger,
             intake,
             limits,
+            tls,
             ..
         } = config;
         Self {
@@ -61,6 +65,8 @@ impl Service {
             access,
             tokens: Tokens::new(TokenFile::of_ledger(&ledger)),
             rates: Rates::default(),
+            logins: Rates::default(),
+            sessions: Sessions::new(tls.is_some()),
             metrics: Arc::default(),
             queue: Mutex::default(),
             room: Arc::new(Semaphore::new(limits.pending_bytes / KIBIBYTE)),
@@ -203,6 +209,15 @@ impl Service {
 
     pub(super) const fn rates(&self) -> &Rates {
         &self.rates
+    }
+
+    /// How often whom has tried to log in.
+    pub(super) const fn logins(&self) -> &Rates {
+        &self.logins
+    }
+
+    pub(super) const fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     pub(super) const fn metrics(&self) -> &Arc<Metrics> {

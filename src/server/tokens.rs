@@ -283,6 +283,14 @@ impl Tokens {
         Ok(found.filter(is_in_time).cloned())
     }
 
+    /// The token with this id, if it has not expired. Whoever asks has to know more than the id.
+    pub(super) fn with_id(&self, id: &str, now: Timestamp) -> Result<Option<Token>, TokenError> {
+        let tokens = self.current()?;
+        let mut found = tokens.iter().filter(|token| token.id == id);
+        let token = found.find(|token| token.expires_at.is_none_or(|end| now < end));
+        Ok(token.cloned())
+    }
+
     fn current(&self) -> Result<Arc<Vec<Token>>, TokenError> {
         let stamp = self.file.stamp();
         // Nothing that can panic happens under this lock.

@@ -2,12 +2,15 @@
 
 use serde::Serialize;
 
-use super::name_of;
+use super::history::Entry;
+use super::proposals::ProposalView;
+use super::{View, name_of};
 use crate::governance::id::NodeId;
 use crate::governance::policy::Rule;
 use crate::governance::state::State;
 use crate::governance::state::proposal::{ProposalState, Status};
 use crate::governance::tally::{Standing, Tally, Verdict, judge_at_deadline, judge_early};
+use crate::governance::time::Timestamp;
 use crate::governance::weight::{Fraction, Weight};
 
 /// Which of a rule's conditions.
@@ -162,6 +165,53 @@ impl Outlook {
             may_vote: uncast_members.map(voter).collect(),
         })
     }
+}
+
+/// A proposal with everything that decides it.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProposalOutlook {
+    /// The proposal with its count and ballots.
+    #[serde(flatten)]
+    pub proposal: ProposalView,
+    /// How far the count is from each condition.
+    pub conditions: Vec<Condition>,
+    /// What would decide it; none where it is not open for ballots.
+    pub outlook: Option<Outlook>,
+    /// The entries that concern it, ballots excepted, in their order.
+    pub life: Vec<LifeEvent>,
+}
+
+/// An entry that concerns a proposal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LifeEvent {
+    /// The entry.
+    pub seq: u64,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// What happened.
+    pub operation: String,
+}
+
+impl ProposalOutlook {
+    /// A proposal as of `at`, with the entries of its life.
+    #[must_use]
+    pub fn of(proposal: &ProposalState, state: &State, at: Timestamp, life: &[Entry]) -> Self {
+        let event = |entry: &Entry| LifeEvent {
+            seq: entry.seq,
+            at: entry.at,
+            operation: entry.operation.clone(),
+        };
+        Self {
+            proposal: ProposalView::of(proposal, state, at),
+            conditions: Condition::all(proposal),
+            outlook: Outlook::of(proposal, state),
+            life: life.iter().map(event).collect(),
+        }
+    }
+}
+
+impl View for ProposalOutlook {
+    const SCHEMA: &'static str = "althing.proposal-outlook/1";
 }
 
 /// Whether no further ballot changes that it passes, or that it does not.

@@ -65,6 +65,17 @@ pub struct Run {
     pub lines: Option<String>,
 }
 
+/// A line that is not what was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damaged {
+    /// The number of the entry that belongs there.
+    pub seq: u64,
+    /// What is wrong with it.
+    pub problem: String,
+    /// The hash that the line states, and the one that its bytes have; none where it states none.
+    pub hashes: Option<(Digest, Digest)>,
+}
+
 /// A row of a timeline.
 #[derive(Debug, Clone)]
 pub enum Row {
@@ -72,6 +83,59 @@ pub enum Row {
     Entry(Box<Entry>),
     /// Predictions.
     Predictions(Run),
+    /// A line that does not hold. A history that was verified has none.
+    Damaged(Damaged),
+}
+
+impl Entry {
+    /// The entry of a line with its view; `raw` is the line's text, where it is kept.
+    #[must_use]
+    pub fn of(line: &Line<'_>, view: AuditView, raw: Option<&str>) -> Self {
+        Self {
+            seq: line.seq,
+            at: line.timestamp,
+            batch: line.batch,
+            operation: line.operation.to_owned(),
+            hash: line.entry_hash,
+            prev_hash: line.prev_hash,
+            view,
+            line: raw.map(str::to_owned),
+        }
+    }
+}
+
+impl Run {
+    /// A run of no prediction yet, at the place of a line.
+    #[must_use]
+    pub fn at(seq: u64, time: Timestamp) -> Self {
+        Self {
+            first: seq,
+            last: seq,
+            from: time,
+            until: time,
+            authorized: 0,
+            unauthorized: 0,
+            models: Vec::new(),
+            lines: None,
+        }
+    }
+
+    /// Whether one more goes into it.
+    #[must_use]
+    pub const fn has_room(&self) -> bool {
+        self.last - self.first + 1 < MAX_RUN
+    }
+
+    /// Counts a prediction.
+    pub fn count(&mut self, model: &Subject, verdict: &PredictionVerdict) {
+        match verdict {
+            PredictionVerdict::Granted(_) => self.authorized += 1,
+            PredictionVerdict::Unauthorized => self.unauthorized += 1,
+        }
+        if self.models.len() < 4 && !self.models.contains(model) {
+            self.models.push(model.clone());
+        }
+    }
 }
 
 /// What was recorded of one model.
@@ -156,16 +220,9 @@ impl History {
         if let Some(statements) = event.and_then(Statements::of) {
             self.evidence.insert(line.seq, statements);
         }
-        self.rows.push(Row::Entry(Box::new(Entry {
-            seq: line.seq,
-            at: line.timestamp,
-            batch: line.batch,
-            operation: line.operation.to_owned(),
-            hash: line.entry_hash,
-            prev_hash: line.prev_hash,
-            view,
-            line: self.keeps_lines.then(|| raw.to_owned()),
-        })));
+        let kept = self.keeps_lines.then_some(raw);
+        self.rows
+            .push(Row::Entry(Box::new(Entry::of(line, view, kept))));
     }
 
     /// The entries that concern a proposal, ballots excepted.
@@ -180,7 +237,7 @@ impl History {
     /// The first entry of the run that a prediction goes into.
     fn run_of(&self, line: &Line<'_>) -> u64 {
         match self.rows.last() {
-            Some(Row::Predictions(run)) if run.last - run.first + 1 < MAX_RUN => run.first,
+            Some(Row::Predictions(run)) if run.has_room() => run.first,
             _ => line.seq,
         }
     }
@@ -223,14 +280,8 @@ impl History {
     ) {
         if self.run_of(line) == line.seq {
             self.rows.push(Row::Predictions(Run {
-                first: line.seq,
-                last: line.seq,
-                from: line.timestamp,
-                until: line.timestamp,
-                authorized: 0,
-                unauthorized: 0,
-                models: Vec::new(),
                 lines: self.keeps_lines.then(String::new),
+                ..Run::at(line.seq, line.timestamp)
             }));
         }
         let Some(Row::Predictions(run)) = self.rows.last_mut() else {
@@ -238,13 +289,7 @@ impl History {
         };
         run.last = line.seq;
         run.until = line.timestamp;
-        match verdict {
-            PredictionVerdict::Granted(_) => run.authorized += 1,
-            PredictionVerdict::Unauthorized => run.unauthorized += 1,
-        }
-        if run.models.len() < 4 && !run.models.contains(model) {
-            run.models.push(model.clone());
-        }
+        run.count(model, verdict);
         if let Some(lines) = &mut run.lines {
             lines.push_str(raw);
             lines.push('\n');

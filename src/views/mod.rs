@@ -15,7 +15,9 @@ pub mod filter;
 pub mod history;
 pub mod nodes;
 pub mod overview;
+pub mod predictions;
 pub mod proposals;
+pub mod stretch;
 pub mod text;
 pub mod why;
 

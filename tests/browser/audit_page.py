@@ -7,88 +7,17 @@ it writes the pictures of the documentation into that directory.
 
 import hashlib
 import json
-import os
 import re
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-import axe_playwright_python
-from playwright.sync_api import sync_playwright
-
-AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
-VIOLATIONS = "addEventListener('securitypolicyviolation', (e) => console.error('CSP: ' + e.violatedDirective))"
-# A rehearsal: pictures of it are the same whenever they are taken.
-NOW = "2026-05-04T09:30:00Z"
-# Turns the direction of writing, joins, and would end an element.
-HOSTILE = "right to left \u202e and \u200d </script></pre><img src=x onerror=alert(1)> & end"
-
-passed = 0
+from common import Browser, Ledger, check, done, grave, save, unreached, verified
 
 
-def check(holds, what):
-    global passed
-    if not holds:
-        sys.exit(f"FAILED: {what}")
-    passed += 1
-
-
-class Ledger:
-    def __init__(self, althing, directory):
-        self.althing, self.dir = althing, Path(directory)
-        self.ledger = self.dir / "ledger"
-
-    def run(self, *arguments):
-        environment = {**os.environ, "ALTHING_LEDGER": str(self.ledger), "ALTHING_KEYS": str(self.ledger / "keys"),
-                       "ALTHING_STATE": str(self.dir / "state")}
-        done = subprocess.run([self.althing, "--now", NOW, *arguments], env=environment, capture_output=True, text=True)
-        if done.returncode:
-            sys.exit(f"{arguments}: {done.stderr}")
-        return done.stdout
-
-    def make(self):
-        self.run("demo")
-        self.run("propose", "authorize-agent", "did:example:night-porter", "--title", "Night porter <b>",
-                 "--description", HOSTILE, "--as", "birch")
-        self.checkpoint = self.dir / "checkpoint.txt"
-        signers = [word for name in ("aurora", "birch", "coast", "university") for word in ("--as", name)]
-        self.run("checkpoint", "create", *signers, "-o", str(self.checkpoint))
-        self.page = self.dir / "audit.html"
-        self.run("export", "--format", "html", "--checkpoint", str(self.checkpoint), str(self.dir))
-        self.segments = sorted((self.ledger / "ledger").glob("*.jsonl"))
-        self.lines = b"".join(path.read_bytes() for path in self.segments).splitlines(keepends=True)
-
-
-class Browser:
-    def __init__(self, chromium):
-        self.playwright = sync_playwright().start()
-        # A container's root has no sandbox of its own to give.
-        self.browser = self.playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-
-    def close(self):
-        self.browser.close()
-        self.playwright.stop()
-
-    def open(self, path, script=VIOLATIONS, **options):
-        options.setdefault("viewport", {"width": 1100, "height": 900})
-        context = self.browser.new_context(reduced_motion="reduce", **options)
-        page = context.new_page()
-        page.errors = []
-        page.on("console", lambda message: page.errors.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: page.errors.append(str(error)))
-        page.on("request", lambda request: None if request.url.startswith("file:") else page.errors.append(request.url))
-        if script:
-            page.add_init_script(script)
-        page.goto(Path(path).as_uri())
-        return page
-
-
-def verified(page):
-    """What the page says after it verified."""
-    page.click("#verify-start")
-    page.wait_for_selector("#verify-result .notice", timeout=120_000)
-    return page.inner_text("#verify-result")
+def exported(ledger):
+    ledger.page = ledger.dir / "audit.html"
+    ledger.run("export", "--format", "html", "--checkpoint", str(ledger.checkpoint), str(ledger.dir))
 
 
 def looks_right(browser, ledger):
@@ -96,12 +25,8 @@ def looks_right(browser, ledger):
         for width in (1100, 390):
             page = browser.open(ledger.page, color_scheme=scheme, viewport={"width": width, "height": 900})
             check("verified all" in verified(page), f"{scheme} {width}: verification")
-            for details in page.query_selector_all("details:not(.bytes)"):
-                details.evaluate("element => { element.open = true }")
-            page.evaluate(AXE)
-            found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
-            grave = [f"{it['id']}: {it['nodes'][0]['html'][:120]}" for it in found if it["impact"] in ("serious", "critical")]
-            check(not grave, f"{scheme} {width}: axe: {grave}")
+            found = grave(page)
+            check(not found, f"{scheme} {width}: axe: {found}")
             wide = page.evaluate("document.documentElement.scrollWidth")
             check(wide <= width, f"{width}: the page is {wide} wide")
             check(not page.errors, f"{scheme} {width}: {page.errors}")
@@ -124,17 +49,7 @@ def works_without_script(browser, ledger):
 
 def is_reached_by_keyboard(browser, ledger):
     page = browser.open(ledger.page)
-    page.evaluate("""() => {
-        const shown = (it) => it.checkVisibility() && !it.disabled;
-        window.wanted = new Set([...document.querySelectorAll("a[href], button, input, textarea, summary, [tabindex='0']")].filter(shown));
-        window.total = window.wanted.size;
-    }""")
-    total = page.evaluate("window.total")
-    for _ in range(total + 20):
-        page.keyboard.press("Tab")
-        if page.evaluate("window.wanted.delete(document.activeElement) && window.wanted.size === 0"):
-            break
-    left = page.evaluate("[...window.wanted].map((it) => it.outerHTML.slice(0, 90))")
+    left, total = unreached(page)
     check(total > 100 and not left, f"keyboard: {left[:5]} of {total}")
     page.focus("#verify-start")
     page.keyboard.press("Enter")
@@ -326,8 +241,6 @@ def golden_ledgers_verify(browser, ledger):
 
 
 def take_pictures(browser, ledger, directory):
-    from PIL import Image
-
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     shots = [("overview", "#overview", "light", 1100, 850), ("proposal", "#proposals article.proposal:nth-of-type(5)", "light", 1100, 1150),
@@ -350,9 +263,7 @@ def take_pictures(browser, ledger, directory):
         else:
             page.evaluate("selector => document.querySelector(selector).scrollIntoView()", selector)
         file = directory / f"audit-{name}.png"
-        page.screenshot(path=file)
-        Image.open(file).convert("RGB").quantize(48).save(file, optimize=True)
-        check(file.stat().st_size < 150_000, f"{name}: {file.stat().st_size} bytes")
+        save(page, file)
         page.context.close()
 
 
@@ -361,6 +272,7 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         ledger = Ledger(althing, directory)
         ledger.make()
+        exported(ledger)
         browser = Browser(chromium)
         for part in (looks_right, works_without_script, is_reached_by_keyboard, filters_by_words, is_found_out,
                      refuses_what_the_format_refuses, verifies_files_and_checkpoints, says_where_a_browser_has_no_hashes, golden_ledgers_verify):
@@ -369,7 +281,7 @@ def main():
         if len(sys.argv) > 3:
             take_pictures(browser, ledger, sys.argv[3])
         browser.close()
-    print(f"{passed} passed, 0 failed")
+    done()
 
 
 main()

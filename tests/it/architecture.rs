@@ -41,6 +41,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "identity",
             "ledger",
             "node",
+            "pages",
             "replay",
             "views",
         ],

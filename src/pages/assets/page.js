@@ -1,5 +1,5 @@
 "use strict";
-// Everything here can be done without. It filters the timeline by words, unfolds what a link leads to,
+// Everything here can be done without. In a page of a server there is less of it to do. It filters the timeline by words, unfolds what a link leads to,
 // and computes every hash of the ledger from the lines themselves.
 (() => {
   const byId = (id) => document.getElementById(id);
@@ -12,6 +12,10 @@
 
   for (const element of document.querySelectorAll(".needs-script")) element.hidden = false;
   for (const element of document.querySelectorAll(".without-script")) element.hidden = true;
+
+  // On a narrow screen the way to the present page may be out of sight.
+  const here = document.querySelector("body > nav [aria-current]");
+  if (here) here.closest("ol").scrollLeft = here.offsetLeft - 20;
 
   // A link into something folded unfolds it.
   const unfold = () => {
@@ -64,6 +68,19 @@
     }
   }
 
+  class Unanswered extends Error {
+    constructor(what, found) {
+      super(`The server did not give ${what}: ${found}.`);
+    }
+  }
+
+  const joined = (parts) => {
+    const bytes = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+    let at = 0;
+    for (const part of parts) { bytes.set(part, at); at += part.length; }
+    return bytes;
+  };
+
   // The text of an element that holds lines; what can't be shown stands in it by its number.
   const exact = (pre) => {
     let text = "";
@@ -82,23 +99,53 @@
     }
   }
 
-  async function* linesOfFiles(files) {
+  async function* bytesOfFiles(files) {
     const sorted = [...files].sort((one, other) => (one.name < other.name ? -1 : 1));
-    let rest = new Uint8Array(0);
     for (const file of sorted) {
       for (let start = 0; start < file.size; start += MAX_LINE) {
-        const chunk = new Uint8Array(await file.slice(start, start + MAX_LINE).arrayBuffer());
-        const bytes = new Uint8Array(rest.length + chunk.length);
-        bytes.set(rest);
-        bytes.set(chunk, rest.length);
-        let from = 0;
-        for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, from)) {
-          yield { bytes: bytes.slice(from, end) };
-          from = end + 1;
-        }
-        rest = bytes.slice(from);
-        if (rest.length > MAX_LINE) break;
+        yield new Uint8Array(await file.slice(start, start + MAX_LINE).arrayBuffer());
       }
+    }
+  }
+
+  // What the server answers; it may be busy for a moment.
+  const ask = async (path) => {
+    for (let wait = 500; ; wait *= 2) {
+      const answer = await fetch(path, { cache: "no-store" }).catch(() => null);
+      if (answer?.ok) return answer;
+      const busy = !answer || answer.status === 429 || answer.status === 503;
+      if (!busy || wait > 8000) throw new Unanswered(path, answer ? `status ${answer.status}` : "nothing");
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
+  };
+
+  // The bytes of the ledger's files as they arrive; nothing of them is kept.
+  async function* bytesOfServer(segments) {
+    for (const { name, bytes } of segments) {
+      let got = 0;
+      const reader = (await ask(`/v1/segments/${encodeURIComponent(name)}`)).body.getReader();
+      while (got < bytes) {
+        const { done, value } = await reader.read().catch(() => ({ done: true }));
+        if (done) throw new Unanswered(name, `${got} of ${bytes} bytes`);
+        yield value.subarray(0, bytes - got);
+        got += value.length;
+      }
+      // The last file may have grown meanwhile.
+      await reader.cancel().catch(() => {});
+    }
+  }
+
+  async function* linesOf(chunks) {
+    let rest = new Uint8Array(0);
+    for await (const chunk of chunks) {
+      const bytes = rest.length ? joined([rest, chunk]) : chunk;
+      let from = 0;
+      for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, from)) {
+        yield { bytes: bytes.slice(from, end) };
+        from = end + 1;
+      }
+      rest = bytes.slice(from);
+      if (rest.length > MAX_LINE) break;
     }
     if (rest.length) yield { bytes: rest, torn: true };
   }
@@ -106,7 +153,7 @@
   // What a line says, once its hash is known to be right.
   const read = (line, chain) => {
     const number = chain.lines + 1;
-    const fail = (code, what, expected, found) => { throw new Problem(number, code, what, expected, found); };
+    const fail = (code, what, expected, found) => { throw Object.assign(new Problem(number, code, what, expected, found), { bytes: line.bytes }); };
     if (line.bytes.length > MAX_LINE) fail("line.too-long", "The line is too long.", "at most 1 MiB", `${line.bytes.length} bytes`);
     if (line.torn) fail("tail.torn", "The last line has no end.", "a line feed", "the end of the file");
     let text;
@@ -139,62 +186,65 @@
     if (chain.first) chain.origin = hash;
     if (index === count) chain.first = false;
     Object.assign(chain, { lines: number, head: hash, index: Number(index), count: Number(count), time: timestamp });
-    chain.hashes.push(hash);
+    return unhex(hash);
   };
 
-  const follow = async (source, total, progress) => {
-    const chain = { lines: 0, head: ZEROS, index: 0, count: 0, time: "", first: true, origin: ZEROS, founding: "{}", hashes: [] };
+  // The tree of RFC 6962 as it grows: at each level at most one hash waits for its neighbour.
+  const LEAF = Uint8Array.of(0), INNER = Uint8Array.of(1);
+  const digests = async (inputs) => (await Promise.all(inputs.map(sha256))).map((digest) => new Uint8Array(digest));
+
+  const grow = async (tree, leaves) => {
+    let fresh = await digests(leaves.map((leaf) => joined([LEAF, leaf])));
+    for (let level = 0; fresh.length; level += 1) {
+      const row = [...(tree[level] ? [tree[level]] : []), ...fresh];
+      const pairs = [];
+      for (let left = 0; left + 1 < row.length; left += 2) pairs.push(joined([INNER, row[left], row[left + 1]]));
+      tree[level] = row.length % 2 ? row[row.length - 1] : null;
+      fresh = await digests(pairs);
+    }
+  };
+
+  const rootOf = async (tree) => {
+    let root = null;
+    for (const waiting of tree) {
+      if (waiting) root = root ? (await digests([joined([INNER, waiting, root])]))[0] : waiting;
+    }
+    return hex(root || await sha256(new Uint8Array(0)));
+  };
+
+  // Follows the chain. At each of `sizes` it puts down what the head and the root are there.
+  const follow = async (source, sizes, total, progress) => {
+    const chain = { lines: 0, head: ZEROS, index: 0, count: 0, time: "", first: true, origin: ZEROS, founding: "{}", at: new Map() };
+    const tree = [];
     let slice = [];
     const settle = async () => {
       const hashes = await Promise.all(slice.map((line) => sha256(line.bytes.subarray(0, Math.max(0, line.bytes.length - 81)))));
-      slice.forEach((line, index) => {
+      let leaves = [];
+      for (const [index, line] of slice.entries()) {
         line.hash = hex(hashes[index]);
-        read(line, chain);
-      });
+        leaves.push(read(line, chain));
+        if (!sizes.has(chain.lines)) continue;
+        await grow(tree, leaves);
+        leaves = [];
+        chain.at.set(chain.lines, { head: chain.head, root: await rootOf(tree) });
+      }
+      await grow(tree, leaves);
       slice = [];
       progress(chain.lines, total);
       await pause();
     };
-    for await (const line of source) {
-      slice.push(line);
-      if (slice.length === SLICE) await settle();
+    try {
+      for await (const line of source) {
+        slice.push(line);
+        if (slice.length === SLICE) await settle();
+      }
+    } finally {
+      // A line that does not hold counts more than an answer that breaks off behind it.
+      await settle();
     }
-    await settle();
     if (chain.index !== chain.count) throw new Problem(chain.lines, "replay.incomplete-batch", "The last batch is not complete.", `${chain.count} lines`, `${chain.index}`);
+    chain.root = await rootOf(tree);
     return chain;
-  };
-
-  // The root of RFC 6962 over the first hashes: level by level, an odd one goes up as it is.
-  const merkle = async (hashes, progress) => {
-    const join = (parts) => {
-      const bytes = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-      let at = 0;
-      for (const part of parts) { bytes.set(part, at); at += part.length; }
-      return bytes;
-    };
-    const all = async (inputs) => {
-      const out = [];
-      for (let from = 0; from < inputs.length; from += 1024) {
-        const digests = await Promise.all(inputs.slice(from, from + 1024).map((input) => sha256(input())));
-        for (const digest of digests) out.push(new Uint8Array(digest));
-        progress(out.length, inputs.length);
-        await pause();
-      }
-      return out;
-    };
-    const leaf = Uint8Array.of(0), inner = Uint8Array.of(1);
-    let level = await all(hashes.map((hash) => () => join([leaf, unhex(hash)])));
-    if (!level.length) return hex(await sha256(new Uint8Array(0)));
-    while (level.length > 1) {
-      const pairs = [];
-      for (let left = 0; left + 1 < level.length; left += 2) {
-        const one = level[left], other = level[left + 1];
-        pairs.push(() => join([inner, one, other]));
-      }
-      const odd = level.length % 2 ? [level[level.length - 1]] : [];
-      level = [...(await all(pairs)), ...odd];
-    }
-    return hex(level[0]);
   };
 
   const parseNote = (text) => {
@@ -221,36 +271,57 @@
     return item;
   };
 
-  const compareNote = async (name, text, chain, progress) => {
-    const note = parseNote(text);
+  const compareNote = async (name, note, text, chain) => {
     if (!note) return show(false, `${name} is none.`, "a checkpoint of a ledger", text.slice(0, 60));
     const ledger = hex(await sha256(encoder.encode(JSON.stringify(JSON.parse(chain.founding).statement))));
     if (note.ledger !== ledger || note.origin !== chain.origin) {
       return show(false, `${name} is of another ledger.`, `${note.ledger} / ${note.origin}`, `${ledger} / ${chain.origin}`);
     }
     if (note.size > chain.lines) return show(false, `${name} is over more entries: the end was cut off.`, `${note.size} entries`, `${chain.lines} entries`);
-    const root = await merkle(chain.hashes.slice(0, note.size), progress);
+    const { root } = chain.at.get(note.size);
     return show(root === note.root, `${name}: the Merkle root over its ${note.size} entries.`, note.root, root);
   };
 
+  // Shows a problem at the row that it is about: one of the page, or one that is made for it.
   const mark = (problem) => {
-    for (const row of document.querySelectorAll("#timeline-rows > li")) {
-      if (Number(row.dataset.first) > problem.line || Number(row.dataset.last) < problem.line) continue;
-      row.classList.add("bad");
-      row.hidden = false;
-      const bytes = row.querySelector("details.bytes");
-      if (bytes) bytes.open = true;
-      const words = make("div", undefined, "problem");
-      words.append(make("p", `Entry ${problem.line}: ${problem.message} [${problem.code}]`));
-      for (const [name, value] of [["expected", problem.expected], ["found", problem.found]]) {
-        const line = make("p", `${name} `);
-        line.append(make("code", String(value)));
-        words.append(line);
-      }
-      row.prepend(words);
-      return row.id;
+    const rows = document.querySelectorAll("#timeline-rows > li");
+    const row = [...rows].find(({ dataset }) => Number(dataset.first) <= problem.line && problem.line <= Number(dataset.last)) || made(problem);
+    if (!row) return null;
+    row.classList.add("bad");
+    row.hidden = false;
+    const bytes = row.querySelector("details.bytes");
+    if (bytes) bytes.open = true;
+    const words = make("div", undefined, "problem");
+    words.append(make("p", `Entry ${problem.line}: ${problem.message} [${problem.code}]`));
+    for (const [name, value] of [["expected", problem.expected], ["found", problem.found]]) {
+      const line = make("p", `${name} `);
+      line.append(make("code", String(value)));
+      words.append(line);
     }
-    return null;
+    row.prepend(words);
+    return row.id;
+  };
+
+  // The row of a line that the page does not show.
+  const made = (problem) => {
+    const list = byId("verify-place");
+    if (!list || !problem.bytes) return null;
+    const row = make("li", undefined, "entry");
+    row.id = `entry-${problem.line}`;
+    const text = new TextDecoder().decode(problem.bytes.subarray(0, 1 << 16));
+    const place = make("p", undefined, "what");
+    const link = make("a", "Its place in the timeline");
+    link.href = `/timeline?before=${problem.line + 1}`;
+    place.append(link);
+    // What can't be seen stands as its number.
+    const shown = text.replace(/[\p{Cc}\p{Cf}]/gu, (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
+    const pre = make("pre", shown, "lines");
+    pre.tabIndex = 0;
+    const details = make("details", undefined, "bytes");
+    details.append(make("summary", "line"), pre);
+    row.append(make("span", String(problem.line), "seq"), place, details);
+    list.append(row);
+    return row;
   };
 
   const report = (good, title, items) => {
@@ -266,37 +337,61 @@
     return head;
   };
 
+  const LINES = { page: () => linesOfPage(), none: () => null };
+
+  // Where the lines come from, how many there will be, and the checkpoint that comes with them.
+  const source = async () => {
+    const files = byId("verify-files").files;
+    const { entries, lines } = verifier.dataset;
+    if (files.length) return { lines: linesOf(bytesOfFiles(files)), total: Number(entries) };
+    if (lines !== "server") return { lines: LINES[lines](), total: Number(entries) };
+    const note = await (await ask("/v1/checkpoint")).text();
+    const { head, segments } = await (await ask("/v1/segments")).json();
+    return { lines: linesOf(bytesOfServer(segments)), total: head, served: true, note };
+  };
+
   const verify = async () => {
     for (const row of document.querySelectorAll(".entry.bad")) {
       row.classList.remove("bad");
       row.querySelector(".problem").remove();
     }
+    byId("verify-place")?.replaceChildren();
     const progress = (done, total) => {
       byId("verify-bar").max = Math.max(total, 1);
       byId("verify-bar").value = done;
       byId("verify-count").textContent = `${done} of ${total}`;
     };
-    const files = byId("verify-files").files;
-    const { entries, head, root, lines } = verifier.dataset;
-    if (!files.length && lines === "none") {
+    const { entries, head, root } = verifier.dataset;
+    const { lines, total, served, note } = await source();
+    if (!lines) {
       report(false, "The lines do not stand in this page: choose the ledger's files.", []);
       return;
     }
-    const chain = await follow(files.length ? linesOfFiles(files) : linesOfPage(), Number(entries), progress);
-    const computed = await merkle(chain.hashes, progress);
+    const texts = [["The checkpoint of this page", byId("checkpoint-note")?.textContent], ["The server's own checkpoint", note],
+                   ["Your checkpoint", byId("verify-note").value]];
+    const notes = texts.filter(([, text]) => text && text.trim()).map(([name, text]) => [name, parseNote(text), text]);
+    const sizes = new Set([Number(entries), ...notes.map(([, note]) => note?.size)]);
+    const chain = await follow(lines, sizes, total, progress);
+    const more = served && chain.lines > Number(entries);
+    const there = (more && chain.at.get(Number(entries))) || { head: chain.head, root: chain.root };
     const items = [
       show(true, `Every hash, link, number, batch and time of ${chain.lines} lines.`),
-      show(String(chain.lines) === entries, "The number of entries.", entries, chain.lines),
-      show(chain.head === head, "The head: the hash of the last line.", head, chain.head),
-      show(computed === root, "The Merkle root over all lines.", root, computed),
+      show(more || String(chain.lines) === entries, more ? `The number of entries: ${entries} when the page was made, and ${chain.lines - entries} since.` : "The number of entries.", entries, chain.lines),
+      show(there.head === head, "The head: the hash of the last line.", head, there.head),
+      show(there.root === root, "The Merkle root over all lines.", root, there.root),
     ];
-    const notes = [["The checkpoint of this page", byId("checkpoint-note")?.textContent], ["Your checkpoint", byId("verify-note").value]];
-    for (const [name, text] of notes) {
-      if (text && text.trim()) items.push(await compareNote(name, text, chain, progress));
-    }
+    for (const [name, note, text] of notes) items.push(await compareNote(name, note, text, chain));
     const good = items.every((item) => item.querySelector(".badge.good"));
-    report(good, good ? `Your browser verified all ${chain.lines} lines.` : "The lines fit together, but not with what they are compared with.", items);
+    const told = report(good, good ? `Your browser verified all ${chain.lines} lines.` : "The lines fit together, but not with what they are compared with.", items);
+    if (good && served && !byId("verify-note").value.trim()) {
+      told.append(" That is what the server says about itself. With a checkpoint that you hold it is more than that.");
+    }
   };
+
+  byId("verify-note-file")?.addEventListener("change", async (event) => {
+    const [file] = event.currentTarget.files;
+    if (file) byId("verify-note").value = await file.slice(0, MAX_LINE).text();
+  });
 
   byId("verify-start").addEventListener("click", async (event) => {
     const button = event.currentTarget;
@@ -310,11 +405,18 @@
     try {
       await verify();
     } catch (problem) {
+      if (problem instanceof Unanswered) {
+        report(false, `${problem.message} Nothing is shown by that; try again.`, []);
+        return;
+      }
       if (!(problem instanceof Problem)) throw problem;
-      const id = byId("verify-files").files.length ? null : mark(problem);
-      const item = show(false, `${problem.message} [${problem.code}]`, problem.expected, problem.found);
-      const notice = report(false, `Entry ${problem.line} does not hold. `, [item]);
-      if (id) {
+      const isBelow = Boolean(byId("verify-place"));
+      const id = byId("verify-files").files.length && !isBelow ? null : mark(problem);
+      const items = id && isBelow ? [] : [show(false, `${problem.message} [${problem.code}]`, problem.expected, problem.found)];
+      const notice = report(false, `Entry ${problem.line} does not hold. `, items);
+      if (id && isBelow) {
+        notice.append(`Those before it do. ${problem.message}`);
+      } else if (id) {
         const link = make("a", "See it at its place.");
         link.href = `#${id}`;
         notice.append(link);

@@ -11,18 +11,15 @@ use utoipa::ToSchema;
 
 use super::documented::{FindProblems, ReadProblems};
 use crate::chain::line::Line;
-use crate::governance::event::{Event, OPERATIONS};
-use crate::governance::time::Timestamp;
+use crate::governance::event::Event;
 use crate::server::json::{Path, Query, typed};
 use crate::server::limits::Limits;
+use crate::server::look::{self, LOOKED_AT, Raw, Span};
 use crate::server::problem::Problem;
 use crate::server::published::Published;
 use crate::server::service::Service;
 use crate::views::audit::{AuditView, Names};
-use crate::views::filter::Filter;
-
-/// How many entries one request looks at.
-const LOOKED_AT: u64 = 20_000;
+use crate::views::filter::{Filter, FilterError};
 
 /// How many bytes of entries one answer holds, unless a single one is longer.
 const PAGE_BYTES: usize = 4 << 20;
@@ -35,24 +32,36 @@ pub(super) struct Page {
     /// The ledger's own lines.
     #[schema(value_type = Vec<Object>)]
     entries: Vec<Box<RawValue>>,
-    /// Where to go on: the last entry that was looked at, wanted or not.
-    next_after: u64,
-    /// Whether that was the last entry that there is.
+    /// Oldest first, where to go on: the last entry that was looked at, wanted or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_after: Option<u64>,
+    /// Newest first, where to go on: the last entry that was looked at, wanted or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_before: Option<u64>,
+    /// Whether there is nothing to go on to.
     is_complete: bool,
     /// The last entry that there is.
     head: u64,
 }
 
+/// Where a page begins.
+enum From {
+    /// Behind an entry: oldest first.
+    After(u64),
+    /// Before an entry: newest first.
+    Before(u64),
+}
+
 /// What is wanted of the history.
 struct Wanted {
-    after: u64,
+    from: From,
     limit: usize,
     filter: Filter,
 }
 
 fn wanted(pairs: Vec<(String, String)>) -> Result<Wanted, Problem> {
     let mut wanted = Wanted {
-        after: 0,
+        from: From::After(0),
         limit: 100,
         filter: Filter::default(),
     };
@@ -61,16 +70,17 @@ fn wanted(pairs: Vec<(String, String)>) -> Result<Wanted, Problem> {
         let bad = |expected: &str| {
             Problem::bad_request("request.query", format!("{name}: expected {expected}"))
         };
-        let time = || {
-            let parsed = Timestamp::parse_rfc3339(&value);
-            parsed.map_err(|error| bad(&error.to_string()))
-        };
         if name != "operation" && seen.contains(&name) {
             return Err(bad("to be given once"));
         }
-        let filter = &mut wanted.filter;
+        let number = || value.parse().map_err(|_| bad("an entry number"));
+        let is_from = |name: &str| matches!(name, "after" | "before");
+        if is_from(&name) && seen.iter().any(|it| is_from(it)) {
+            return Err(bad("to be given without the other"));
+        }
         match name.as_str() {
-            "after" => wanted.after = value.parse().map_err(|_| bad("an entry number"))?,
+            "after" => wanted.from = From::After(number()?),
+            "before" => wanted.from = From::Before(number()?),
             "limit" => {
                 let limit = value
                     .parse()
@@ -78,27 +88,31 @@ fn wanted(pairs: Vec<(String, String)>) -> Result<Wanted, Problem> {
                     .filter(|limit| (1..=Limits::PAGE).contains(limit));
                 wanted.limit = limit.ok_or_else(|| bad("1 to 1000"))?;
             }
-            "operation" if !OPERATIONS.contains(&value.as_str()) => {
-                return Err(bad("an operation, such as vote_cast"));
+            _ => {
+                let taken = wanted.filter.take(&name, &value);
+                if !taken.map_err(|error| refused(&name, &error))? {
+                    return Err(bad("a known name"));
+                }
             }
-            "operation" => filter.operations.push(value),
-            "proposal" => filter.proposal = Some(value),
-            "actor" => filter.actor = Some(value),
-            "since" => filter.since = Some(time()?),
-            "until" => filter.until = Some(time()?),
-            _ => return Err(bad("a known name")),
         }
         seen.push(name);
     }
     Ok(wanted)
 }
 
-/// The history, oldest first, page by page. Entry numbers are cursors that stay what they are.
+/// A filter that can't be read.
+pub(super) fn refused(name: &str, error: &FilterError) -> Problem {
+    Problem::bad_request("request.query", format!("{name}: {error}"))
+}
+
+/// The history, page by page: oldest first, or with `before` newest first. Entry numbers are cursors that
+/// stay what they are.
 #[utoipa::path(
     get,
     path = "/v1/log",
     params(
         ("after" = Option<u64>, Query, description = "Only entries behind this one"),
+        ("before" = Option<u64>, Query, description = "Only entries before this one, newest first; instead of `after`"),
         ("limit" = Option<u16>, Query, description = "At most so many, up to 1000; 100 unless given", minimum = 1, maximum = 1000),
         ("operation" = Option<Vec<String>>, Query, description = "Only of this operation; may be given several times"),
         ("proposal" = Option<String>, Query, description = "Only what concerns this proposal: its id, or the start of it"),
@@ -116,21 +130,25 @@ pub(super) async fn list(
     let wanted = wanted(pairs)?;
     let now = service.now()?;
     let reading = Arc::clone(&service);
-    let page = service.read(move || page(&reading, &now, &wanted)).await?;
-    Ok(Json(page))
+    let page = service.read(move || match wanted.from {
+        From::After(after) => page(&reading, &now, after, &wanted),
+        From::Before(before) => page_back(&reading, &now, before, &wanted),
+    });
+    Ok(Json(page.await?))
 }
 
-fn page(service: &Service, now: &Published, wanted: &Wanted) -> Result<Page, Problem> {
+fn page(service: &Service, now: &Published, after: u64, wanted: &Wanted) -> Result<Page, Problem> {
     let head = now.head.seq;
-    let last = wanted.after.saturating_add(LOOKED_AT).min(head);
+    let last = after.saturating_add(LOOKED_AT).min(head);
     let mut page = Page {
         schema: "althing.log/1",
         entries: Vec::new(),
-        next_after: wanted.after.min(head),
+        next_after: Some(after.min(head)),
+        next_before: None,
         is_complete: true,
         head,
     };
-    if wanted.after >= head {
+    if after >= head {
         return Ok(page);
     }
     let is_plain = wanted.filter == Filter::default();
@@ -142,12 +160,12 @@ fn page(service: &Service, now: &Published, wanted: &Wanted) -> Result<Page, Pro
     let mut bytes = 0;
     let lines = service
         .entries()
-        .range(wanted.after + 1, last)
+        .range(after + 1, last)
         .map_err(unreadable)?;
     for raw in lines {
         let raw = raw.map_err(unreadable)?;
         let line = intact(&raw)?;
-        page.next_after = line.seq;
+        page.next_after = Some(line.seq);
         if is_plain || wants(&wanted.filter, &line, &names) {
             bytes += raw.len();
             let text = String::from_utf8(raw).map_err(|error| damaged(&error))?;
@@ -158,7 +176,57 @@ fn page(service: &Service, now: &Published, wanted: &Wanted) -> Result<Page, Pro
             break;
         }
     }
-    page.is_complete = page.next_after >= head;
+    page.is_complete = page.next_after >= Some(head);
+    Ok(page)
+}
+
+/// As [`page`], newest first.
+fn page_back(
+    service: &Service,
+    now: &Published,
+    before: u64,
+    wanted: &Wanted,
+) -> Result<Page, Problem> {
+    let head = now.head.seq;
+    let mut page = Page {
+        schema: "althing.log/1",
+        entries: Vec::new(),
+        next_after: None,
+        next_before: Some(1),
+        is_complete: true,
+        head,
+    };
+    let all = Span {
+        first: 1,
+        last: before.saturating_sub(1).min(head),
+    };
+    let filter = &wanted.filter;
+    let span = all.within(service.entries(), filter.since, filter.until);
+    let span = span.map_err(unreadable)?;
+    if span.is_empty() {
+        return Ok(page);
+    }
+    let names = Names::of_state(&now.state);
+    let mut bytes = 0;
+    let make = |_, raw: Raw<'_>| {
+        let raw = raw.map_err(unreadable)?;
+        let line = intact(raw)?;
+        Ok(wants(filter, &line, &names).then(|| raw.to_vec()))
+    };
+    let mut found = Vec::new();
+    let oldest = look::back(service.entries(), span, make, |raw| {
+        bytes += raw.len();
+        found.push(raw);
+        found.len() < wanted.limit && bytes < PAGE_BYTES
+    })?;
+    for raw in found {
+        let text = String::from_utf8(raw).map_err(|error| damaged(&error))?;
+        let line = RawValue::from_string(text).map_err(|error| damaged(&error))?;
+        page.entries.push(line);
+    }
+    if oldest > span.first {
+        (page.next_before, page.is_complete) = (Some(oldest), false);
+    }
     Ok(page)
 }
 

@@ -5,6 +5,9 @@ mod documented;
 mod entries;
 mod events;
 mod health;
+mod models;
+mod outlook;
+mod pages;
 mod predictions;
 mod proofs;
 mod segments;
@@ -15,7 +18,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
+use axum::handler::Handler as _;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use utoipa::openapi::OpenApi;
@@ -79,6 +83,8 @@ fn reads() -> Described {
         .routes(routes!(events::stream))
         .routes(routes!(segments::list))
         .routes(routes!(segments::bytes))
+        .routes(routes!(models::models))
+        .routes(routes!(outlook::outlook))
         .routes(routes!(checkpoints::latest))
         .routes(routes!(checkpoints::receipt))
         .routes(routes!(proofs::inclusion))
@@ -119,11 +125,13 @@ pub(super) fn router(service: &Arc<Service>) -> Router {
     };
     let (router, _) = described(gate).split_for_parts();
     router
-        .fallback(unknown)
+        .merge(pages::router(service))
+        .fallback(unknown.layer(from_fn(pages::unknown)))
         .method_not_allowed_fallback(other_method)
         // Bodies have limits of their own.
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn(described_only))
+        .layer(from_fn(guarded))
         .layer(from_fn_with_state(Arc::clone(service), observe::observe))
         .with_state(Arc::clone(service))
 }
@@ -138,6 +146,19 @@ async fn other_method() -> Problem {
     Problem::new(status, "request.method", "this can't be done here")
         .hint("GET /openapi.json says what can")
 }
+
+/// No answer is taken by a browser for what it does not say it is, or into a page of another origin.
+async fn guarded(request: axum::extract::Request, next: axum::middleware::Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let nosniff = HeaderValue::from_static("nosniff");
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    let same_origin = HeaderValue::from_static("same-origin");
+    headers.insert(CORP, same_origin);
+    response
+}
+
+const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// Answers that no route gave are problem documents, too.
 async fn described_only(request: axum::extract::Request, next: axum::middleware::Next) -> Response {

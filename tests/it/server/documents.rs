@@ -55,6 +55,42 @@ fn the_examples_with_curl_run_as_they_are_written() {
     world.verify();
 }
 
+/// What the page that verifies tells to type, and the document of the same.
+#[test]
+fn a_copy_that_is_made_by_hand_verifies() {
+    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/auditing-in-a-browser.md");
+    let document = fs::read_to_string(document).unwrap();
+    assert!(document.contains(althing::pages::verify::COPY));
+    let world = World::founded();
+    let note = world.path("note.txt");
+    world
+        .run(&format!(
+            "checkpoint create --as ada --as bea --as cid -o {note}"
+        ))
+        .ok();
+    let server = Server::start(&world);
+    let page = server.browse("GET", "/verify", &[], "").is(200);
+    let page = crate::pages::Page::from(page.text());
+    let script: String = page.all("pre")[0].text().collect();
+    assert_eq!(script, althing::pages::verify::COPY);
+    let copy = world.path("copy");
+    let script = script
+        .replace("COPY", &copy)
+        .replace("URL", &format!("http://{}", server.address))
+        .replace("FILE", &note);
+    let programs = Path::new(env!("CARGO_BIN_EXE_althing")).parent().unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let mut command = Command::new("sh");
+    succeeds(
+        command
+            .args(["-euc", &script])
+            .env("PATH", path)
+            .env("ALTHING_STATE", world.path("another-state")),
+    );
+    let copied = format!("{copy}/ledger/00000000000000000001.jsonl");
+    assert_eq!(fs::read(copied).unwrap(), world.bytes());
+}
+
 #[test]
 fn the_workers_in_python_are_audited() {
     let world = World::founded();

@@ -127,6 +127,23 @@ impl Server {
         answer
     }
 
+    /// Asks as a browser does. Pages are no part of the description.
+    #[track_caller]
+    pub fn browse(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut request = format!("{method} {path} HTTP/1.1\r\n");
+        let accept = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+        let host = ("host", "localhost");
+        let given = |wanted: &str| headers.iter().any(|(name, _)| *name == wanted);
+        let defaults = [accept, host].into_iter().filter(|(name, _)| !given(name));
+        for (name, value) in defaults.chain(headers.iter().copied()) {
+            request.push_str(&format!("{name}: {value}\r\n"));
+        }
+        request.push_str(&format!("content-length: {}\r\n", body.len()));
+        request.push_str(&format!("connection: close\r\n\r\n{body}"));
+        let answer = self.send(request.as_bytes());
+        answer.unwrap_or_else(|| panic!("no answer to {method} {path}"))
+    }
+
     /// Sends bytes as they are; what came back, if anything did that is an answer.
     pub fn send(&self, bytes: &[u8]) -> Option<Answer> {
         let mut stream = self.connect();

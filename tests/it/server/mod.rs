@@ -15,6 +15,7 @@ mod history;
 mod hostile;
 mod lifecycle;
 mod load;
+mod pages;
 mod predictions;
 mod state;
 mod statements;
