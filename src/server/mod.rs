@@ -21,11 +21,13 @@
 
 pub mod access;
 mod entry_keys;
+mod health;
 mod json;
 mod limits;
 mod listen;
 mod metrics;
 mod observe;
+mod past;
 mod problem;
 mod published;
 mod routes;
@@ -40,6 +42,7 @@ use std::time::Duration;
 use crate::ledger::{FileLedger, Wait};
 use crate::node::Node;
 use crate::node::reported::Intake;
+use crate::node::snapshots::Snapshots;
 
 pub use access::Access;
 pub use limits::Limits;
@@ -62,6 +65,8 @@ pub struct Config {
     pub access: Access,
     /// The directory of the ledger.
     pub ledger: PathBuf,
+    /// Where replays of the past may begin.
+    pub snapshots: Option<Snapshots>,
     /// How reported predictions are taken.
     pub intake: Intake,
     /// How long a write waits for other processes.

@@ -7,8 +7,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::Config;
 use super::access::Access;
+use super::health::Health;
 use super::limits::{Limits, Rates};
 use super::metrics::Metrics;
+use super::past::Pasts;
 use super::problem::Problem;
 use super::published::Published;
 use super::tokens::{TokenFile, Tokens};
@@ -29,10 +31,12 @@ pub struct Service {
     tokens: Tokens,
     rates: Rates,
     metrics: Arc<Metrics>,
+    health: Arc<Health>,
     queue: Mutex<Option<Queue>>,
     /// Room for bodies, in kibibytes.
     room: Arc<Semaphore>,
     readers: Arc<Semaphore>,
+    pasts: Pasts,
     streams: Arc<Semaphore>,
     /// Who reads for streams, in turn.
     feeds: Arc<Semaphore>,
@@ -52,6 +56,7 @@ impl Service {
             ledger,
             intake,
             limits,
+            snapshots,
             ..
         } = config;
         Self {
@@ -62,9 +67,11 @@ impl Service {
             tokens: Tokens::new(TokenFile::of_ledger(&ledger)),
             rates: Rates::default(),
             metrics: Arc::default(),
+            health: Arc::default(),
             queue: Mutex::default(),
             room: Arc::new(Semaphore::new(limits.pending_bytes / KIBIBYTE)),
             readers: Arc::new(Semaphore::new(limits.readers)),
+            pasts: Pasts::new(snapshots, limits.pasts),
             streams: Arc::new(Semaphore::new(limits.streams)),
             feeds: Arc::new(Semaphore::new(FEEDS)),
             ending: watch::Sender::new(false),
@@ -132,7 +139,6 @@ impl Service {
     ) -> Result<Vec<Answer>, Problem> {
         self.now()?;
         let queue = self.queue().clone();
-        let ending = || Problem::busy("server.ending", "the service is just ending").retry_after(5);
         let pushed = queue.ok_or_else(ending)?.push(wanted, room);
         let answered = pushed.map_err(|not_taken| match not_taken {
             NotTaken::Full => Problem::busy("limit.queue", "too many requests wait to be written"),
@@ -193,6 +199,14 @@ impl Service {
         self.access
     }
 
+    pub(super) const fn health(&self) -> &Arc<Health> {
+        &self.health
+    }
+
+    pub(super) const fn pasts(&self) -> &Pasts {
+        &self.pasts
+    }
+
     pub(super) const fn limits(&self) -> &Limits {
         &self.limits
     }
@@ -208,6 +222,11 @@ impl Service {
     pub(super) const fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
+}
+
+/// The service takes nothing more.
+pub(super) fn ending() -> Problem {
+    Problem::busy("server.ending", "the service is just ending").retry_after(5)
 }
 
 /// Runs `work` on a thread of its own, and gives the permit back behind it.

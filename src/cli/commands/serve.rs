@@ -157,6 +157,7 @@ fn config(serve: &Serve, session: &Session) -> Config {
         insecure: serve.insecure,
         access,
         ledger: session.ledger_dir().clone(),
+        snapshots: session.quiet_snapshots(),
         intake: Intake::new(session.keys().dir())
             .with_plain_user_ids(serve.plain_user_id)
             .with_keyed_inputs(serve.keyed_input),

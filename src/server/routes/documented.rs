@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
-use utoipa::{IntoResponses, ToSchema};
+use utoipa::{IntoResponses, ToSchema as _};
 
 use crate::server::problem::Problem;
 
@@ -86,12 +86,4 @@ impl IntoResponses for NotReady {
     fn responses() -> Responses {
         problems(&[(503, "Not now")])
     }
-}
-
-/// A view: the members depend on the form that `schema` names.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only its description is used")]
-pub(super) struct Document {
-    /// The name and version of the form, such as `althing.proposal/1`.
-    schema: String,
 }

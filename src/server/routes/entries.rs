@@ -183,8 +183,17 @@ pub(super) fn unreadable(error: std::io::Error) -> Problem {
     Problem::internal("ledger.io", &error)
 }
 
-fn damaged(error: &dyn std::fmt::Display) -> Problem {
+pub(super) fn damaged(error: &dyn std::fmt::Display) -> Problem {
     Problem::internal("ledger.damaged", error)
+}
+
+/// The line of one entry, which the ledger must have.
+pub(super) fn entry(service: &Service, seq: u64) -> Result<Vec<u8>, Problem> {
+    let mut lines = service.entries().range(seq, seq).map_err(unreadable)?;
+    let line = lines.next().transpose().map_err(unreadable)?;
+    let line = line.unwrap_or_default();
+    intact(&line)?;
+    Ok(line)
 }
 
 /// One entry, as it stands in the ledger.
@@ -205,17 +214,6 @@ pub(super) async fn one(
         return Err(Problem::not_found("entry.unknown", message));
     }
     let reading = Arc::clone(&service);
-    let line = service
-        .read(move || {
-            let mut lines = reading.entries().range(seq, seq).map_err(unreadable)?;
-            let line = lines
-                .next()
-                .transpose()
-                .map_err(unreadable)?
-                .unwrap_or_default();
-            intact(&line)?;
-            Ok(line)
-        })
-        .await?;
+    let line = service.read(move || entry(&reading, seq)).await?;
     Ok(typed("application/json", line))
 }

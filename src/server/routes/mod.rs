@@ -10,6 +10,7 @@ mod proofs;
 mod segments;
 mod state;
 mod statements;
+mod views;
 
 use std::sync::Arc;
 
@@ -71,6 +72,7 @@ fn reads() -> Described {
         .routes(routes!(state::nodes))
         .routes(routes!(state::node))
         .routes(routes!(state::evidence))
+        .routes(routes!(state::one_evidence))
         .routes(routes!(state::authorizations))
         .routes(routes!(state::check))
         .routes(routes!(state::why))
