@@ -250,6 +250,7 @@ mod tests {
             tls: None,
             insecure: false,
             access: Access::Open,
+            signer: None,
             ledger: dir.to_owned(),
             snapshots: None,
             intake: Intake::new(dir),

@@ -64,6 +64,10 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, error.to_string())
     }
 
+    pub(super) const fn code(&self) -> &'static str {
+        self.code
+    }
+
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self

@@ -17,6 +17,7 @@ use super::tokens::{TokenFile, Tokens};
 use super::writer::{Answer, NotTaken, Queue, Shown, Wanted};
 use crate::ledger::Entries;
 use crate::node::reported::Intake;
+use crate::node::signing::Signer;
 
 /// A service: read access to the ledger, and the way to its writer.
 ///
@@ -32,6 +33,7 @@ pub struct Service {
     rates: Rates,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
+    signer: Option<Mutex<Signer>>,
     queue: Mutex<Option<Queue>>,
     /// Room for bodies, in kibibytes.
     room: Arc<Semaphore>,
@@ -57,6 +59,7 @@ impl Service {
             intake,
             limits,
             snapshots,
+            signer,
             ..
         } = config;
         Self {
@@ -68,6 +71,7 @@ impl Service {
             rates: Rates::default(),
             metrics: Arc::default(),
             health: Arc::default(),
+            signer: signer.map(Mutex::new),
             queue: Mutex::default(),
             room: Arc::new(Semaphore::new(limits.pending_bytes / KIBIBYTE)),
             readers: Arc::new(Semaphore::new(limits.readers)),
@@ -197,6 +201,19 @@ impl Service {
 
     pub(super) const fn access(&self) -> Access {
         self.access
+    }
+
+    /// Whether there is a key to sign with.
+    pub(super) const fn signs(&self) -> bool {
+        self.signer.is_some()
+    }
+
+    /// Lends out the key, to one at a time.
+    pub(super) fn signing<T>(&self, sign: impl FnOnce(&mut Signer) -> T) -> Result<T, Problem> {
+        let signer = (self.signer.as_ref()).ok_or_else(super::access::signs_for_nobody)?;
+        // What the journal does under this lock it reads back from its file.
+        let mut signer = signer.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(sign(&mut signer))
     }
 
     pub(super) const fn health(&self) -> &Arc<Health> {

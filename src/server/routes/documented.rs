@@ -79,6 +79,18 @@ impl IntoResponses for WriteProblems {
     }
 }
 
+/// What a write may answer that the service signs itself.
+pub(super) struct SignProblems;
+
+impl IntoResponses for SignProblems {
+    fn responses() -> Responses {
+        let mut all = WriteProblems::responses();
+        let what = "There is no such proposal, or the service signs for nobody";
+        all.extend(problems(&[(404, what)]));
+        all
+    }
+}
+
 /// What the service's own state may keep it from.
 pub(super) struct NotReady;
 

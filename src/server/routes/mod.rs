@@ -8,6 +8,7 @@ mod health;
 mod predictions;
 mod proofs;
 mod segments;
+mod signing;
 mod state;
 mod statements;
 mod views;
@@ -98,6 +99,13 @@ fn submissions() -> Described {
         .routes(routes!(statements::execute))
 }
 
+fn signatures() -> Described {
+    OpenApiRouter::new()
+        .routes(routes!(signing::propose))
+        .routes(routes!(signing::vote))
+        .routes(routes!(signing::withdraw))
+}
+
 /// All routes with what they are described as.
 fn described(gate: impl Fn(Described, Scope) -> Described) -> Described {
     OpenApiRouter::with_openapi(Description::openapi())
@@ -105,6 +113,7 @@ fn described(gate: impl Fn(Described, Scope) -> Described) -> Described {
         .merge(gate(reads(), Scope::Read))
         .merge(gate(predictions(), Scope::Predict))
         .merge(gate(submissions(), Scope::Submit))
+        .merge(gate(signatures(), Scope::Sign))
 }
 
 /// The description of all routes (OpenAPI 3.1).

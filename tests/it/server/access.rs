@@ -9,7 +9,8 @@ fn a_token_opens_its_scopes_and_nothing_else() {
     let read = token(&world, &["read"]);
     let predict = token(&world, &["predict"]);
     let submit = token(&world, &["submit"]);
-    let wrong = format!("{}0", &read[..read.len() - 1]);
+    let last = if read.ends_with('0') { '1' } else { '0' };
+    let wrong = format!("{}{last}", &read[..read.len() - 1]);
     let old = world
         .run("token create old --scope read --scope predict --expires 2026-01-01T00:00:00Z --json");
     let old = format!("Bearer {}", old.ok().json()["secret"].as_str().unwrap());

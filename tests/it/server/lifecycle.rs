@@ -131,7 +131,7 @@ fn a_service_that_can_not_write_its_ledger_is_not_ready_until_it_can() {
     let lock = std::fs::File::open(world.ledger().join("LOCK")).unwrap();
     let other = World::with(&[1, 1], "default");
     type Step<'a> = Box<dyn Fn() + 'a>;
-    let put_back: Step<'_> = Box::new(|| std::fs::write(&segment, &sound).unwrap());
+    let put_back = || std::fs::write(&segment, &sound).unwrap();
     let cases: [(&str, Step<'_>, Step<'_>); 4] = [
         (
             "ledger.io",
@@ -146,14 +146,14 @@ fn a_service_that_can_not_write_its_ledger_is_not_ready_until_it_can() {
         (
             "line.malformed",
             Box::new(|| std::fs::write(&segment, [&sound[..], b"{}\n"].concat()).unwrap()),
-            Box::new(|| put_back()),
+            Box::new(put_back),
         ),
         (
-            "ledger.damaged",
+            "ledger.io",
             Box::new(|| {
                 std::fs::copy(other.segment(), &segment).unwrap();
             }),
-            Box::new(|| put_back()),
+            Box::new(put_back),
         ),
     ];
     for (code, fail, mend) in &cases {

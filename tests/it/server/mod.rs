@@ -16,5 +16,6 @@ mod hostile;
 mod lifecycle;
 mod load;
 mod predictions;
+mod signing;
 mod state;
 mod statements;
