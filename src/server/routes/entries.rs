@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -27,13 +28,36 @@ const LOOKED_AT: u64 = 20_000;
 /// How many bytes of entries one answer holds, unless a single one is longer.
 const PAGE_BYTES: usize = 4 << 20;
 
+/// A line of the ledger, as it stands there.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(super) struct Entry {
+    /// The version of the format.
+    v: u8,
+    /// The entry's number, from 1.
+    seq: u64,
+    /// Its place in its durable write, from 1, and how many entries that has.
+    batch: Vec<u64>,
+    /// When it was recorded.
+    timestamp: String,
+    /// What it is, such as `vote_cast`.
+    operation: String,
+    /// The event.
+    #[schema(value_type = Object)]
+    data: Value,
+    /// The hash of the entry before; zeros in the first.
+    prev_hash: String,
+    /// SHA-256 of the line's bytes before this member.
+    entry_hash: String,
+}
+
 /// Entries in their order.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Page {
     /// `althing.log/1`.
     schema: &'static str,
     /// The ledger's own lines.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<Entry>)]
     entries: Vec<Box<RawValue>>,
     /// Where to go on: the last entry that was looked at, wanted or not.
     next_after: u64,
@@ -201,7 +225,7 @@ pub(super) fn entry(service: &Service, seq: u64) -> Result<Vec<u8>, Problem> {
     get,
     path = "/v1/log/{seq}",
     params(("seq" = u64, Path, description = "The entry's number, from 1", minimum = 1)),
-    responses((status = 200, description = "The ledger's own line", body = Object), FindProblems),
+    responses((status = 200, description = "The ledger's own line", body = Entry), FindProblems),
     security(("bearer" = []), ())
 )]
 pub(super) async fn one(

@@ -82,7 +82,7 @@ pub(super) async fn ledger(
     get,
     path = "/v1/policy",
     params(Past),
-    responses((status = 200, description = "The policy, as `althing policy show --json`", body = Object), FindProblems),
+    responses((status = 200, description = "The policy, as `althing policy show --json`", body = views::Policy), FindProblems),
     security(("bearer" = []), ())
 )]
 pub(super) async fn policy(

@@ -2,6 +2,7 @@
 //!
 //! The views themselves know nothing of HTTP. A test holds every answer to what is said here.
 
+use serde_json::Value;
 use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
@@ -137,6 +138,28 @@ describe! {
         allowed: Flag, reason: Text, subject: Text, kind: Text, at: Text, as_of_seq: Number,
         obligations: Object, freezes: List, grants: List,
     }
+}
+
+/// A whole policy, as `althing policy template` prints it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(super) struct Policy {
+    /// What every kind of proposal has to reach, unless its own rules say otherwise.
+    #[schema(value_type = Object)]
+    default: Value,
+    /// The rules of kinds.
+    #[schema(value_type = Object)]
+    kinds: Value,
+    /// What no later policy may go below.
+    #[schema(value_type = Object)]
+    floors: Value,
+    early_decision: bool,
+    delegation_depth: u64,
+    evidence_window_seconds: u64,
+    max_freeze_seconds: u64,
+    max_open_proposals: u64,
+    /// `record` or `refuse`.
+    predictions: String,
 }
 
 /// One piece of evidence: `schema` says of which kind.

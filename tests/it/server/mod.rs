@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod described;
 mod documents;
 mod harness;
 mod history;
@@ -16,6 +17,7 @@ mod hostile;
 mod lifecycle;
 mod load;
 mod predictions;
+mod schema;
 mod signing;
 mod state;
 mod statements;
