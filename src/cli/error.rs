@@ -11,6 +11,7 @@ use crate::governance::rejection::{Category, Rejection};
 use crate::identity::{ExportError, JournalError, KeyStoreError, SigningKeyError};
 use crate::ledger::{AppendError, OpenError, UpstreamError};
 use crate::node::NodeError;
+use crate::node::signing::SignError;
 use crate::replay::ReplayError;
 
 /// A command that did not do what it was asked to. Boxed, so that success stays small.
@@ -114,6 +115,21 @@ impl From<Rejection> for Failure {
         let mut failure = Self::new(exit, rejection.code(), rejection.to_string());
         failure.hint = rejection.hint().map(str::to_owned);
         failure
+    }
+}
+
+impl From<SignError> for Failure {
+    fn from(error: SignError) -> Self {
+        let (code, text) = (error.code(), error.to_string());
+        match error {
+            SignError::Refused(rejection) => rejection.into(),
+            SignError::Retired => {
+                Self::new(Exit::NoAuthority, code, text).hint("sign with the node's present key")
+            }
+            SignError::Journal(error) => error.into(),
+            SignError::Key(error) => error.into(),
+            SignError::Malformed { .. } => Self::usage(code, text),
+        }
     }
 }
 

@@ -40,8 +40,7 @@ use crate::parallel::Parallel;
 use crate::replay::Replayed;
 use crate::state_dir::StateDir;
 
-pub use past::{At, Moment};
-pub use signer::Signer;
+pub use past::{Moment, Past};
 
 /// The surroundings of one command.
 pub struct Session {
@@ -180,8 +179,17 @@ impl Session {
 
     /// The snapshots of the ledger, even where commands are not to use any.
     pub fn snapshots_anyway(&self) -> Snapshots {
+        self.unwatched_snapshots().watched_by(Arc::new(self.bar()))
+    }
+
+    /// As [`snapshots`](Self::snapshots), for who reads behind a user's back.
+    pub fn quiet_snapshots(&self) -> Option<Snapshots> {
+        (!self.global.no_snapshot).then(|| self.unwatched_snapshots())
+    }
+
+    fn unwatched_snapshots(&self) -> Snapshots {
         let state_dir = StateDir::new(self.memory.dir().clone());
-        Snapshots::new(self.ledger_dir(), state_dir).watched_by(Arc::new(self.bar()))
+        Snapshots::new(self.ledger_dir(), state_dir)
     }
 
     /// Shows how far a long replay has come.

@@ -5,11 +5,13 @@
 
 mod distinct;
 mod group;
+pub mod past;
 mod predictions;
 mod rehearsal;
 pub mod repair;
 pub mod reported;
 pub mod shared;
+pub mod signing;
 pub mod snapshots;
 
 use std::path::Path;

@@ -4,6 +4,7 @@
 //! it is used only where the ledger holds the entry that it ends with. Otherwise the history is
 //! replayed. Specification, "Snapshots".
 
+use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -211,6 +212,14 @@ pub struct Snapshots<S: Storage = Disk> {
     state_dir: StateDir,
     policy: SnapshotPolicy,
     watcher: Option<Arc<dyn Watcher + Send + Sync>>,
+}
+
+impl<S: Storage> fmt::Debug for Snapshots<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshots")
+            .field("ledger_dir", &self.ledger_dir)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Snapshots {

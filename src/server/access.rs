@@ -26,11 +26,18 @@ pub enum Scope {
     Predict,
     /// Handing in signed statements and evidence, and asking for what is due.
     Submit,
+    /// Having the service's node propose, vote and withdraw.
+    Sign,
 }
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 3] = [Self::Read, Self::Predict, Self::Submit];
+    pub const ALL: [Self; 4] = [Self::Read, Self::Predict, Self::Submit, Self::Sign];
+
+    /// Whether a token is needed even where anyone may read.
+    const fn takes_token(self) -> bool {
+        matches!(self, Self::Predict | Self::Sign)
+    }
 
     /// Its name.
     #[must_use]
@@ -39,6 +46,7 @@ impl Scope {
             Self::Read => "read",
             Self::Predict => "predict",
             Self::Submit => "submit",
+            Self::Sign => "sign",
         }
     }
 }
@@ -48,11 +56,12 @@ impl std::str::FromStr for Scope {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|scope| scope.name() == text);
-        found.ok_or_else(|| "expected read, predict or submit".to_owned())
+        found.ok_or_else(|| "expected read, predict, submit or sign".to_owned())
     }
 }
 
-/// Who may do what without a token. Predictions always take one: nothing else says who reports them.
+/// Who may do what without a token. Predictions always take one: nothing else says who reports them. So do
+/// signatures: nothing else says who may have them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Anyone may read, and hand in statements, which carry their signatures.
@@ -87,6 +96,9 @@ pub(super) async fn pass(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
+    if scope == Scope::Sign && !service.signs() {
+        return Err(signs_for_nobody());
+    }
     let peer = request.extensions().get::<Peer>().copied();
     let bearer = match token_of(&service, request.headers()) {
         Ok(token) => token,
@@ -106,7 +118,7 @@ pub(super) async fn pass(
     let token = bearer.or(session);
     match &token {
         Some(token) => require(token, scope)?,
-        None if scope == Scope::Predict || service.access() == Access::Tokens => {
+        None if scope.takes_token() || service.access() == Access::Tokens => {
             let expected = format!("expected a bearer token with the scope {}", scope.name());
             return Err(
                 Problem::new(StatusCode::UNAUTHORIZED, "access.token-missing", expected)
@@ -124,6 +136,12 @@ pub(super) async fn pass(
         .extensions_mut()
         .insert(Client { name, has_session });
     Ok(next.run(request).await)
+}
+
+pub(super) fn signs_for_nobody() -> Problem {
+    Problem::not_found("signing.off", "this server signs for no node").hint(
+        "hand in signed statements with POST /v1/statements, or run `althing serve --sign-as NODE`",
+    )
 }
 
 fn is_reading(method: &Method) -> bool {

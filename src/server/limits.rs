@@ -17,6 +17,8 @@ pub struct Limits {
     pub queue: usize,
     /// Requests that read files or compute.
     pub readers: usize,
+    /// Requests that replay the past.
+    pub pasts: usize,
     /// Streams of live events.
     pub streams: usize,
     /// Requests a second of one client, on average; twice as many at once. None: as many as it likes.
@@ -40,6 +42,7 @@ impl Default for Limits {
             pending_bytes: 64 << 20,
             queue: 1_024,
             readers: 8,
+            pasts: 2,
             streams: 256,
             rate: None,
             patience: Duration::from_secs(15),

@@ -108,6 +108,7 @@ pub(super) async fn run<P: Program>(
         wait,
         shown: Arc::clone(service.shown()),
         metrics: Arc::clone(service.metrics()),
+        health: Arc::clone(service.health()),
     };
     let (queue, thread) = writer::start(program, surroundings, service.limits().queue)?;
     service.open_queue(queue);

@@ -11,7 +11,8 @@
 //! it is given whole commands and hands out whole answers. Between two writes it lets other processes
 //! write, and looks what they wrote.
 //!
-//! The server holds no keys of nodes: statements come signed.
+//! The server holds no keys of nodes: statements come signed. Told so, it holds that of one, and signs for
+//! clients whose tokens say that they may have it.
 
 #![allow(
     clippy::disallowed_methods,
@@ -21,12 +22,14 @@
 
 pub mod access;
 mod entry_keys;
+mod health;
 mod json;
 mod limits;
 mod listen;
 mod look;
 mod metrics;
 mod observe;
+mod past;
 mod problem;
 mod published;
 mod routes;
@@ -42,6 +45,8 @@ use std::time::Duration;
 use crate::ledger::{FileLedger, Wait};
 use crate::node::Node;
 use crate::node::reported::Intake;
+use crate::node::signing::Signer;
+use crate::node::snapshots::Snapshots;
 
 pub use access::Access;
 pub use limits::Limits;
@@ -62,8 +67,12 @@ pub struct Config {
     pub insecure: bool,
     /// Who may do what without a token.
     pub access: Access,
+    /// Who signs what clients with the scope `sign` ask for; nobody unless given.
+    pub signer: Option<Signer>,
     /// The directory of the ledger.
     pub ledger: PathBuf,
+    /// Where replays of the past may begin.
+    pub snapshots: Option<Snapshots>,
     /// How reported predictions are taken.
     pub intake: Intake,
     /// How long a write waits for other processes.

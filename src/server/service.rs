@@ -7,8 +7,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::Config;
 use super::access::Access;
+use super::health::Health;
 use super::limits::{Limits, Rates};
 use super::metrics::Metrics;
+use super::past::Pasts;
 use super::problem::Problem;
 use super::published::Published;
 use super::session::Sessions;
@@ -16,6 +18,7 @@ use super::tokens::{TokenFile, Tokens};
 use super::writer::{Answer, NotTaken, Queue, Shown, Wanted};
 use crate::ledger::Entries;
 use crate::node::reported::Intake;
+use crate::node::signing::Signer;
 
 /// A service: read access to the ledger, and the way to its writer.
 ///
@@ -32,10 +35,13 @@ pub struct Service {
     logins: Rates,
     sessions: Sessions,
     metrics: Arc<Metrics>,
+    health: Arc<Health>,
+    signer: Option<Mutex<Signer>>,
     queue: Mutex<Option<Queue>>,
     /// Room for bodies, in kibibytes.
     room: Arc<Semaphore>,
     readers: Arc<Semaphore>,
+    pasts: Pasts,
     streams: Arc<Semaphore>,
     /// Who reads for streams, in turn.
     feeds: Arc<Semaphore>,
@@ -56,6 +62,8 @@ impl Service {
             intake,
             limits,
             tls,
+            snapshots,
+            signer,
             ..
         } = config;
         Self {
@@ -68,9 +76,12 @@ impl Service {
             logins: Rates::default(),
             sessions: Sessions::new(tls.is_some()),
             metrics: Arc::default(),
+            health: Arc::default(),
+            signer: signer.map(Mutex::new),
             queue: Mutex::default(),
             room: Arc::new(Semaphore::new(limits.pending_bytes / KIBIBYTE)),
             readers: Arc::new(Semaphore::new(limits.readers)),
+            pasts: Pasts::new(snapshots, limits.pasts),
             streams: Arc::new(Semaphore::new(limits.streams)),
             feeds: Arc::new(Semaphore::new(FEEDS)),
             ending: watch::Sender::new(false),
@@ -138,7 +149,6 @@ impl Service {
     ) -> Result<Vec<Answer>, Problem> {
         self.now()?;
         let queue = self.queue().clone();
-        let ending = || Problem::busy("server.ending", "the service is just ending").retry_after(5);
         let pushed = queue.ok_or_else(ending)?.push(wanted, room);
         let answered = pushed.map_err(|not_taken| match not_taken {
             NotTaken::Full => Problem::busy("limit.queue", "too many requests wait to be written"),
@@ -199,6 +209,27 @@ impl Service {
         self.access
     }
 
+    /// Whether there is a key to sign with.
+    pub(super) const fn signs(&self) -> bool {
+        self.signer.is_some()
+    }
+
+    /// Lends out the key, to one at a time.
+    pub(super) fn signing<T>(&self, sign: impl FnOnce(&mut Signer) -> T) -> Result<T, Problem> {
+        let signer = (self.signer.as_ref()).ok_or_else(super::access::signs_for_nobody)?;
+        // What the journal does under this lock it reads back from its file.
+        let mut signer = signer.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(sign(&mut signer))
+    }
+
+    pub(super) const fn health(&self) -> &Arc<Health> {
+        &self.health
+    }
+
+    pub(super) const fn pasts(&self) -> &Pasts {
+        &self.pasts
+    }
+
     pub(super) const fn limits(&self) -> &Limits {
         &self.limits
     }
@@ -223,6 +254,11 @@ impl Service {
     pub(super) const fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
+}
+
+/// The service takes nothing more.
+pub(super) fn ending() -> Problem {
+    Problem::busy("server.ending", "the service is just ending").retry_after(5)
 }
 
 /// Runs `work` on a thread of its own, and gives the permit back behind it.

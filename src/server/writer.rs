@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use super::Program;
 use super::entry_keys::{EntryKeys, Known, digest};
+use super::health::{Failures, Health};
 use super::metrics::Metrics;
 use super::published::Published;
 use crate::clock::system_time;
@@ -95,6 +96,7 @@ pub(super) struct Surroundings {
     pub(super) wait: Wait,
     pub(super) shown: Arc<Shown>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) health: Arc<Health>,
 }
 
 /// The writer. It fails where the node can't be opened.
@@ -124,6 +126,7 @@ struct Writer {
     around: Surroundings,
     /// Which file was the last, and how long, when the node had read all of it.
     extent: Option<(u64, u64)>,
+    failures: Failures,
 }
 
 impl Writer {
@@ -133,6 +136,7 @@ impl Writer {
             keys: EntryKeys::default(),
             around,
             extent: None,
+            failures: Failures::default(),
         };
         writer.learn(0);
         writer.let_go();
@@ -160,12 +164,15 @@ impl Writer {
         }
     }
 
-    /// Takes up what other processes wrote, if there is something, and nobody is just at it.
+    /// Takes up what other processes wrote, if there is something, and nobody is just at it; and a ledger
+    /// that failed, when it is time.
     fn look(&mut self) {
         let extent = self.around.entries.extent().ok();
         // Of a copy, the files say only what this machine wrote.
-        let may_have_grown = extent != self.extent || self.node.ledger().is_copy();
-        if extent.is_none() || !may_have_grown {
+        let may_have_grown = extent.is_none() || extent != self.extent;
+        let is_due = (self.failures.is_due(Instant::now()))
+            .unwrap_or(may_have_grown || self.node.ledger().is_copy());
+        if !is_due {
             return;
         }
         match self.take_up(Wait::No) {
@@ -177,7 +184,22 @@ impl Writer {
         }
     }
 
+    /// Takes up the ledger, and notes whether that can be done.
     fn take_up(&mut self, wait: Wait) -> Result<(), NodeError> {
+        let taken = self.try_to_take_up(wait);
+        match &taken {
+            Ok(()) => self.failures.end(&self.around.health),
+            Err(error) => self.note(error),
+        }
+        taken
+    }
+
+    fn note(&mut self, error: &NodeError) {
+        let Surroundings { wait, health, .. } = &self.around;
+        (self.failures).add(error, *wait, health, Instant::now());
+    }
+
+    fn try_to_take_up(&mut self, wait: Wait) -> Result<(), NodeError> {
         let before = self.node.head().seq;
         self.node.resume(wait)?;
         self.node.recover()?;
@@ -275,6 +297,7 @@ impl Writer {
                     }
                 }
                 Err(error) => {
+                    self.note(&error);
                     let error = Arc::new(error);
                     done.extend(places.into_iter().map(|it| (it, Err(Arc::clone(&error)))));
                 }

@@ -1,6 +1,7 @@
 //! Grants, and the answer to "may this subject act?".
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use serde::Serialize;
 
@@ -9,7 +10,7 @@ use crate::governance::id::{GrantId, Subject};
 use crate::governance::kind::AuthorizationKind;
 use crate::governance::scope::{CheckContext, Scope};
 use crate::governance::state::State;
-use crate::governance::state::authorization::{CheckReason, GrantStatus};
+use crate::governance::state::authorization::{CheckOutcome, CheckReason, GrantStatus};
 use crate::governance::time::Timestamp;
 
 /// One grant.
@@ -92,10 +93,10 @@ impl View for AuthorizationList {
     const SCHEMA: &'static str = "althing.authorizations/1";
 }
 
-/// The answer to a check.
+/// Whether a subject may act.
 #[derive(Debug, Clone, Serialize)]
-pub struct CheckView {
-    /// Whether the subject may act.
+pub struct Answer {
+    /// Whether it may.
     pub allowed: bool,
     /// Why, or why not.
     pub reason: CheckReason,
@@ -107,10 +108,47 @@ pub struct CheckView {
     pub at: Timestamp,
     /// The last entry that the answer knows of.
     pub as_of_seq: u64,
-    /// The grants that the answer rests on.
-    pub grants: Vec<GrantView>,
     /// Limits that whoever asks has to keep.
     pub obligations: BTreeMap<String, u64>,
+}
+
+impl Answer {
+    /// The answer that `outcome` is, as of `at`, from all that `state` knows.
+    pub(super) fn of(
+        kind: AuthorizationKind,
+        subject: &Subject,
+        outcome: CheckOutcome,
+        state: &State,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            allowed: outcome.is_allowed(),
+            reason: outcome.reason,
+            subject: subject.clone(),
+            kind,
+            at,
+            as_of_seq: state.entries(),
+            obligations: outcome.obligations,
+        }
+    }
+}
+
+/// The answer to a check. What it shares with [`WhyView`](super::why::WhyView) is read as its own.
+#[derive(Debug, Clone, Serialize)]
+pub struct CheckView {
+    /// The answer.
+    #[serde(flatten)]
+    pub answer: Answer,
+    /// The grants that the answer rests on.
+    pub grants: Vec<GrantView>,
+}
+
+impl Deref for CheckView {
+    type Target = Answer;
+
+    fn deref(&self) -> &Answer {
+        &self.answer
+    }
 }
 
 impl CheckView {
@@ -126,16 +164,10 @@ impl CheckView {
         let outcome = state.authorizations().check(kind, subject, context, at);
         let grants = outcome.grants.iter();
         Self {
-            allowed: outcome.is_allowed(),
-            reason: outcome.reason,
-            subject: subject.clone(),
-            kind,
-            at,
-            as_of_seq: state.entries(),
             grants: grants
                 .filter_map(|id| GrantView::of(*id, state, at))
                 .collect(),
-            obligations: outcome.obligations,
+            answer: Answer::of(kind, subject, outcome, state, at),
         }
     }
 }

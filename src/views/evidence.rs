@@ -1,6 +1,7 @@
 //! Evidence of Byzantine behaviour: who contradicted itself, and the two statements.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{View, name_of};
 use crate::governance::ballot::Ballot;
@@ -102,6 +103,48 @@ impl Statements {
             Event::CheckpointsContradicted(found) => Some(Self::Checkpoints(found.checkpoints)),
             Event::ConsensusContradicted(found) => Some(Self::Consensus(found.consensus)),
             _ => None,
+        }
+    }
+}
+
+/// One piece of evidence with its two statements.
+#[derive(Debug, Clone)]
+pub enum EvidenceView {
+    /// Two ballots.
+    Ballots(BallotsView),
+    /// Two checkpoints.
+    Checkpoints(CheckpointsView),
+    /// Two messages of consensus.
+    Consensus(ConsensusView),
+}
+
+impl EvidenceView {
+    /// The evidence that `summary` names, with what its entry holds.
+    #[must_use]
+    pub fn of(summary: EvidenceSummary, statements: Statements) -> Self {
+        match statements {
+            Statements::Ballots(Equivocation { first, second }) => Self::Ballots(BallotsView {
+                summary,
+                first,
+                second,
+            }),
+            Statements::Checkpoints(checkpoints) => Self::Checkpoints(CheckpointsView {
+                summary,
+                checkpoints,
+            }),
+            Statements::Consensus(consensus) => {
+                Self::Consensus(ConsensusView { summary, consensus })
+            }
+        }
+    }
+
+    /// The JSON form of the kind that it is.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        match self {
+            Self::Ballots(view) => view.to_json(),
+            Self::Checkpoints(view) => view.to_json(),
+            Self::Consensus(view) => view.to_json(),
         }
     }
 }

@@ -1,39 +1,37 @@
 //! Why a subject may act, or may not: grant, decision, ballots and keys.
 
-use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use serde::Serialize;
 
 use super::View;
+use super::authorizations::Answer;
 use crate::governance::id::Subject;
 use crate::governance::kind::AuthorizationKind;
 use crate::governance::provenance::{FreezeOrigin, GrantOrigin};
 use crate::governance::scope::CheckContext;
 use crate::governance::state::State;
-use crate::governance::state::authorization::CheckReason;
 use crate::governance::time::Timestamp;
 
-/// The answer, and everything that it comes from.
+/// The answer, and everything that it comes from. What it shares with
+/// [`CheckView`](super::authorizations::CheckView) is read as its own.
 #[derive(Debug, Clone, Serialize)]
 pub struct WhyView {
-    /// Whether the subject may act.
-    pub allowed: bool,
-    /// Why, or why not.
-    pub reason: CheckReason,
-    /// Who wants to act.
-    pub subject: Subject,
-    /// As what.
-    pub kind: AuthorizationKind,
-    /// When.
-    pub at: Timestamp,
-    /// The last entry that the answer knows of.
-    pub as_of_seq: u64,
-    /// Limits that whoever asks has to keep.
-    pub obligations: BTreeMap<String, u64>,
+    /// The answer.
+    #[serde(flatten)]
+    pub answer: Answer,
     /// The freezes that are on and cover the subject.
     pub freezes: Vec<FreezeOrigin>,
     /// All grants of the subject and kind, in the order in which they were given.
     pub grants: Vec<GrantOrigin>,
+}
+
+impl Deref for WhyView {
+    type Target = Answer;
+
+    fn deref(&self) -> &Answer {
+        &self.answer
+    }
 }
 
 impl WhyView {
@@ -48,13 +46,7 @@ impl WhyView {
     ) -> Self {
         let why = state.why(kind, subject, context, at);
         Self {
-            allowed: why.outcome.is_allowed(),
-            reason: why.outcome.reason,
-            subject: subject.clone(),
-            kind,
-            at,
-            as_of_seq: state.entries(),
-            obligations: why.outcome.obligations,
+            answer: Answer::of(kind, subject, why.outcome, state, at),
             freezes: why.freezes,
             grants: why.grants,
         }

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
-use crate::cli::session::{At, Moment, Session};
+use crate::cli::session::{Moment, Past, Session};
 use crate::cli::style::{Grid, bad, bold, dim, good};
 use crate::governance::id::Subject;
 use crate::governance::kind::AuthorizationKind;
@@ -22,7 +22,7 @@ pub enum AuthorizationCommand {
     #[command(after_long_help = help!(
         "  althing authorization list\n  althing authorization list --at 2026-05-04T09:30:00Z"
     ))]
-    List(List),
+    List(Past),
     /// Ask whether a subject may act. Exit code 0 means yes, 3 means no.
     #[command(after_long_help = help!(
         "  althing authorization check did:example:triage --kind model
@@ -40,14 +40,6 @@ pub enum AuthorizationCommand {
     Why(Question),
 }
 
-/// Arguments of `authorization list`.
-#[derive(Debug, Args)]
-pub struct List {
-    /// As of an entry number or a time, instead of now.
-    #[arg(long, value_name = "SEQ|TIME")]
-    at: Option<At>,
-}
-
 /// Who wants to do what, when: arguments of `authorization check` and `authorization why`.
 #[derive(Debug, Args)]
 pub struct Question {
@@ -59,12 +51,8 @@ pub struct Question {
     /// A circumstance of the action, which the answer takes your word for. Repeatable.
     #[arg(long, value_name = "KEY=VALUE")]
     context: Vec<String>,
-    /// As of an entry number or a time, instead of now.
-    #[arg(long, value_name = "SEQ|TIME")]
-    at: Option<At>,
-    /// Only from what the first SEQ entries say, whatever came later.
-    #[arg(long, value_name = "SEQ")]
-    as_known_at: Option<u64>,
+    #[command(flatten)]
+    past: Past,
 }
 
 /// Grants as a table.
@@ -141,8 +129,8 @@ pub fn run(
     output: &Output,
 ) -> Result<Exit, Failure> {
     match command {
-        AuthorizationCommand::List(list) => {
-            let Moment { state, at, .. } = session.read_at(list.at)?;
+        AuthorizationCommand::List(past) => {
+            let Moment { state, at, .. } = session.read_past(*past)?;
             output.report(&AuthorizationList::of(&state, at))?;
             Ok(Exit::Ok)
         }
@@ -158,7 +146,7 @@ const fn exit(allowed: bool) -> Exit {
 fn check(question: &Question, session: &Session, output: &Output) -> Result<Exit, Failure> {
     let Question { subject, kind, .. } = question;
     let context = context(&question.context)?;
-    let Moment { state, at, .. } = session.read_as_known(question.as_known_at, question.at)?;
+    let Moment { state, at, .. } = session.read_past(question.past)?;
     let answer = CheckView::of(*kind, subject, &context, &state, at);
     output.report(&answer)?;
     Ok(exit(answer.allowed))
@@ -167,7 +155,7 @@ fn check(question: &Question, session: &Session, output: &Output) -> Result<Exit
 fn why(question: &Question, session: &Session, output: &Output) -> Result<Exit, Failure> {
     let Question { subject, kind, .. } = question;
     let context = context(&question.context)?;
-    let Moment { state, at, .. } = session.read_as_known(question.as_known_at, question.at)?;
+    let Moment { state, at, .. } = session.read_past(question.past)?;
     let answer = WhyView::of(*kind, subject, &context, &state, at);
     output.report(&answer)?;
     Ok(exit(answer.allowed))

@@ -11,16 +11,15 @@ use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
 use crate::cli::resolve;
-use crate::cli::session::Session;
+use crate::cli::session::{Past, Session};
 use crate::cli::statement_file;
 use crate::cli::style::{Grid, bold, dim, escaped, fields};
-use crate::governance::consensus::ConsensusEquivocation;
 use crate::governance::event::Event;
-use crate::governance::evidence::{ContradictingHeads, Equivocation};
 use crate::governance::state::State;
 use crate::views::View;
 use crate::views::evidence::{
-    BallotsView, CheckpointsView, ConsensusView, EvidenceList, EvidenceSummary, Statements,
+    BallotsView, CheckpointsView, ConsensusView, EvidenceList, EvidenceSummary, EvidenceView,
+    Statements,
 };
 
 /// Look at evidence of Byzantine behaviour.
@@ -28,7 +27,7 @@ use crate::views::evidence::{
 pub enum EvidenceCommand {
     /// List the evidence.
     #[command(after_long_help = help!("  althing evidence list"))]
-    List,
+    List(Past),
     /// Show the two statements side by side, or write them for others to check.
     #[command(after_long_help = help!(
         "  althing evidence show clinic\n  althing evidence show clinic --out evidence.json"
@@ -43,6 +42,8 @@ pub enum EvidenceCommand {
 pub struct Show {
     /// The entry number of the evidence, or the accused node's name or id.
     evidence: String,
+    #[command(flatten)]
+    past: Past,
     /// Write the two signed statements to a file, which `althing submit` accepts on any copy of the
     /// ledger; standard output for '-'.
     #[arg(long, value_name = "FILE")]
@@ -129,68 +130,35 @@ impl Report for BallotsView {
 pub fn run(command: &EvidenceCommand, session: &Session, output: &Output) -> Result<Exit, Failure> {
     match command {
         EvidenceCommand::Checkpoints(options) => contradiction::run(options, session, output),
-        EvidenceCommand::List => {
-            output.report(&EvidenceList::of(&session.read()?.state))?;
+        EvidenceCommand::List(past) => {
+            output.report(&EvidenceList::of(&session.read_past(*past)?.state))?;
             Ok(Exit::Ok)
         }
         EvidenceCommand::Show(show) => {
-            let state = session.read()?.state;
+            let state = session.read_past(show.past)?.state;
             let summary = find(&state, &show.evidence)?;
-            match read_entry(session, summary.seq)? {
-                Statements::Ballots(evidence) => show_ballots(show, summary, evidence, output)?,
-                Statements::Checkpoints(heads) => show_checkpoints(show, summary, heads, output)?,
-                Statements::Consensus(found) => show_consensus(show, summary, found, output)?,
+            let statements = read_entry(session, summary.seq)?;
+            if let Some(path) = &show.out {
+                statement_file::write_text(path, &statements_line(&statements)?, output)?;
+                return Ok(Exit::Ok);
+            }
+            match EvidenceView::of(summary, statements) {
+                EvidenceView::Ballots(view) => output.report(&view)?,
+                EvidenceView::Checkpoints(view) => output.report(&view)?,
+                EvidenceView::Consensus(view) => output.report(&view)?,
             }
             Ok(Exit::Ok)
         }
     }
 }
 
-fn show_ballots(
-    show: &Show,
-    summary: EvidenceSummary,
-    evidence: Equivocation,
-    output: &Output,
-) -> Result<(), Failure> {
-    if let Some(path) = &show.out {
-        let line = statement_file::evidence_to_line(&evidence)?;
-        return statement_file::write_text(path, &line, output);
+/// The signed statements as `althing submit` takes them.
+fn statements_line(statements: &Statements) -> Result<String, Failure> {
+    match statements {
+        Statements::Ballots(evidence) => statement_file::evidence_to_line(evidence),
+        Statements::Checkpoints(heads) => statement_file::checkpoints_to_line(heads),
+        Statements::Consensus(found) => statement_file::consensus_to_line(found),
     }
-    let Equivocation { first, second } = evidence;
-    output.report(&BallotsView {
-        summary,
-        first,
-        second,
-    })
-}
-
-fn show_checkpoints(
-    show: &Show,
-    summary: EvidenceSummary,
-    checkpoints: ContradictingHeads,
-    output: &Output,
-) -> Result<(), Failure> {
-    if let Some(path) = &show.out {
-        let line = statement_file::checkpoints_to_line(&checkpoints)?;
-        return statement_file::write_text(path, &line, output);
-    }
-    output.report(&CheckpointsView {
-        summary,
-        checkpoints,
-    })
-}
-
-fn show_consensus(
-    show: &Show,
-    summary: EvidenceSummary,
-    consensus: ConsensusEquivocation,
-    output: &Output,
-) -> Result<(), Failure> {
-    if let Some(path) = &show.out {
-        let line = statement_file::consensus_to_line(&consensus)?;
-        return statement_file::write_text(path, &line, output);
-    }
-    output.report(&ConsensusView { summary, consensus })
 }
 
 /// Who is accused, where it stands and what it led to.

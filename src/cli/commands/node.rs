@@ -6,7 +6,7 @@ use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
 use crate::cli::resolve;
-use crate::cli::session::Session;
+use crate::cli::session::{Past, Session};
 use crate::cli::style::{Grid, bold, escaped, fields, plural};
 use crate::governance::id::NodeId;
 use crate::governance::rejection::Rejection;
@@ -20,7 +20,7 @@ use crate::views::nodes::{BlastRadiusView, NodeList, NodeSummary, NodeView};
 pub enum NodeCommand {
     /// List the nodes in the order in which they joined.
     #[command(after_long_help = help!("  althing node list"))]
-    List,
+    List(Past),
     /// Show one node.
     #[command(after_long_help = help!("  althing node show clinic"))]
     Show(Show),
@@ -37,6 +37,8 @@ pub enum NodeCommand {
 pub struct Show {
     /// The node: its name, its id, or the start of its id.
     node: String,
+    #[command(flatten)]
+    past: Past,
 }
 
 /// Arguments of `node blast-radius`.
@@ -143,14 +145,17 @@ impl Report for BlastRadiusView {
 
 /// Runs `althing node`.
 pub fn run(command: &NodeCommand, session: &Session, output: &Output) -> Result<Exit, Failure> {
-    let state = session.read()?.state;
     match command {
-        NodeCommand::List => output.report(&NodeList::of(&state))?,
+        NodeCommand::List(past) => {
+            output.report(&NodeList::of(&session.read_past(*past)?.state))?;
+        }
         NodeCommand::Show(show) => {
+            let state = session.read_past(show.past)?.state;
             let (id, node) = find(&state, &show.node)?;
             output.report(&NodeView::of(id, node, &state))?;
         }
         NodeCommand::BlastRadius(blast_radius) => {
+            let state = session.read()?.state;
             let (id, node) = find(&state, &blast_radius.node)?;
             output.report(&BlastRadiusView::of(id, node, &state))?;
         }

@@ -10,7 +10,7 @@ use super::init::read_policy;
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
-use crate::cli::session::Session;
+use crate::cli::session::{Past, Session};
 use crate::cli::style::{Grid, bad, bold, dim, escaped, plural};
 use crate::governance::policy::Policy;
 use crate::governance::policy_lint::{
@@ -25,7 +25,7 @@ use crate::governance::weight::Weight;
 pub enum PolicyCommand {
     /// Print the policy in force.
     #[command(after_long_help = help!("  althing policy show"))]
-    Show,
+    Show(Past),
     /// Print a complete policy to start from, as `init --policy FILE` and `propose update-policy
     /// --file FILE` read it.
     #[command(after_long_help = help!(
@@ -68,7 +68,7 @@ pub struct Lint {
 /// Runs `althing policy`.
 pub fn run(command: &PolicyCommand, session: &Session, output: &Output) -> Result<Exit, Failure> {
     let policy = match command {
-        PolicyCommand::Show => session.read()?.state.policy().clone(),
+        PolicyCommand::Show(past) => session.read_past(*past)?.state.policy().clone(),
         PolicyCommand::Template(Template { uniform: true }) => Policy::uniform(),
         PolicyCommand::Template(Template { uniform: false }) => Policy::default(),
         PolicyCommand::Lint(lint) => {

@@ -6,7 +6,7 @@ use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
 use crate::cli::resolve;
-use crate::cli::session::Session;
+use crate::cli::session::{Moment, Past, Session};
 use crate::cli::style::{Grid, bold, escaped, escaped_lines, fields};
 use crate::governance::ballot::Decision;
 use crate::governance::state::proposal::Status;
@@ -33,6 +33,8 @@ pub struct List {
     /// superseded, overturned, lapsed or failed.
     #[arg(long, value_parser = parse_status)]
     status: Option<Status>,
+    #[command(flatten)]
+    past: Past,
 }
 
 /// Arguments of `proposal show`.
@@ -40,6 +42,8 @@ pub struct List {
 pub struct Show {
     /// The proposal: its id, or the start of it.
     proposal: String,
+    #[command(flatten)]
+    past: Past,
 }
 
 fn parse_status(text: &str) -> Result<Status, String> {
@@ -161,14 +165,14 @@ fn bar(weight: u64, total: u64) -> String {
 
 /// Runs `althing proposal`.
 pub fn run(command: &ProposalCommand, session: &Session, output: &Output) -> Result<Exit, Failure> {
-    let state = session.read()?.state;
     match command {
         ProposalCommand::List(list) => {
+            let Moment { state, .. } = session.read_past(list.past)?;
             output.report(&ProposalList::of(&state, list.status))?;
         }
         ProposalCommand::Show(show) => {
+            let Moment { state, at, .. } = session.read_past(show.past)?;
             let proposal = resolve::proposal(&state, &show.proposal)?;
-            let at = session.now().max(state.clock());
             output.report(&ProposalView::of(proposal, &state, at))?;
         }
     }

@@ -13,7 +13,7 @@ use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
 use crate::cli::resolve;
-use crate::cli::session::{Session, Signer};
+use crate::cli::session::Session;
 use crate::cli::statement_file;
 use crate::cli::style::{bold, fields};
 use crate::governance::command::Command;
@@ -28,10 +28,11 @@ use crate::governance::proposal::{
 use crate::governance::scope::Scope;
 use crate::governance::state::State;
 use crate::governance::state::proposal::Status;
-use crate::governance::statement::{Signed, Statement};
+use crate::governance::statement::Signed;
 use crate::governance::time::{Seconds, Timestamp};
 use crate::governance::weight::Weight;
 use crate::identity::PublicKeyExport;
+use crate::node::signing::{Draft, Signer};
 
 /// Arguments of `propose`.
 #[derive(Debug, Args)]
@@ -201,19 +202,14 @@ fn sign(
 ) -> Result<Signed<Proposal>, Failure> {
     let mut parameters = Parameters::of(propose)?;
     let action = action(propose, &mut parameters, state, session)?;
-    let proposal = Proposal {
+    let draft = Draft {
         action,
-        created_at: session.now(),
-        description: propose.description.clone(),
-        ledger: state.ledger(),
-        parameters: parameters.rest,
-        proposal_id: ProposalId::from_uuid(Uuid::new_v4()),
-        proposer: signer.node_id(state)?,
         title: propose.title.clone(),
+        description: propose.description.clone(),
+        parameters: parameters.rest,
     };
-    let statement = Statement::new(proposal)
-        .map_err(|error| Failure::usage("proposal.malformed", error.to_string()))?;
-    Ok(signer.key.sign(statement)?)
+    let id = ProposalId::from_uuid(Uuid::new_v4());
+    Ok(signer.propose(draft, id, state, session.now())?)
 }
 
 /// The parameters that were given, from which each kind takes its own.

@@ -6,7 +6,7 @@ use super::{authorization, node, without};
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
-use crate::cli::session::{At, Moment, Session};
+use crate::cli::session::{Moment, Past, Session};
 use crate::cli::style::{bold, fields};
 use crate::replay::Unchecked;
 use crate::views::View;
@@ -22,15 +22,14 @@ use crate::views::overview::StateView;
   althing replay --without university"
 ))]
 pub struct Replay {
-    /// Stop at an entry number or a time.
-    #[arg(long, value_name = "SEQ|TIME", conflicts_with = "no_signatures")]
-    at: Option<At>,
+    #[command(flatten)]
+    past: Past,
     /// Take every signature for good: faster, and no proof of anything.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["at", "as_known_at"])]
     no_signatures: bool,
     /// Show what would have come of the history without an entry, or without anything that a node
     /// signed.
-    #[arg(long, value_name = "SEQ|NODE", conflicts_with_all = ["at", "no_signatures"])]
+    #[arg(long, value_name = "SEQ|NODE", conflicts_with_all = ["at", "as_known_at", "no_signatures"])]
     without: Option<String>,
 }
 
@@ -78,7 +77,7 @@ pub fn run(command: &Replay, session: &Session, output: &Output) -> Result<Exit,
             head: head.hash,
         }
     } else {
-        session.read_at(command.at)?
+        session.read_past(command.past)?
     };
     let Moment { state, head, at } = &moment;
     let checked = !command.no_signatures;

@@ -9,7 +9,7 @@ use super::init::node_name;
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
-use crate::cli::session::{Session, Signer};
+use crate::cli::session::Session;
 use crate::cli::statement_file;
 use crate::cli::style::{bold, fields};
 use crate::governance::command::Command;
@@ -18,6 +18,7 @@ use crate::governance::id::NodeId;
 use crate::governance::proposal::{NewKey, Rotation};
 use crate::governance::state::State;
 use crate::governance::statement::{Signed, Statement};
+use crate::node::signing::Signer;
 
 /// Arguments of `rotate-key`.
 #[derive(Debug, Args)]

@@ -25,11 +25,13 @@ use crate::server::{
 #[command(after_long_help = help!(
     "  althing serve
   althing serve --listen 127.0.0.1:8080 --log-format json
+  althing serve --sign-as clinic
   althing serve --listen 0.0.0.0:8443 --tls-cert server.pem --tls-key server.key
 
 Only this machine can connect unless told otherwise. Other machines take TLS, or a proxy that has it:
 --insecure says that there is one. Predictions always take a token, see `althing token`; reading and
-statements take one where other machines can connect. Ends on SIGTERM and SIGINT, when everything that
+statements take one where other machines can connect. With --sign-as, whoever has a token with the scope
+`sign` can have that node propose, vote and withdraw. Ends on SIGTERM and SIGINT, when everything that
 was taken is answered. Other commands can write to the ledger meanwhile."
 ))]
 pub struct Serve {
@@ -49,6 +51,9 @@ pub struct Serve {
     /// elsewhere]
     #[arg(long, value_name = "WHO")]
     access: Option<WhoMay>,
+    /// Sign proposals, votes and withdrawals with this key, for tokens with the scope `sign`.
+    #[arg(long, value_name = "NODE")]
+    sign_as: Option<String>,
     /// Keep user ids of predictions as they are, instead of their keyed hash.
     #[arg(long)]
     plain_user_id: bool,
@@ -126,7 +131,7 @@ pub fn run(serve: &Serve, session: Session, output: &Output) -> Result<Exit, Fai
     // A mistyped directory is said at once, not in a log.
     crate::ledger::check_exists(session.ledger_dir())?;
     log(serve)?;
-    let config = config(serve, &session);
+    let config = config(serve, &session)?;
     let tls = config.tls.is_some();
     let mut unsaid = None;
     let listening = |address: SocketAddr| {
@@ -143,7 +148,8 @@ pub fn run(serve: &Serve, session: Session, output: &Output) -> Result<Exit, Fai
     }
 }
 
-fn config(serve: &Serve, session: &Session) -> Config {
+fn config(serve: &Serve, session: &Session) -> Result<Config, Failure> {
+    let signer = serve.sign_as.as_deref().map(|name| session.signer(name));
     let tls = (serve.tls_cert.clone().zip(serve.tls_key.clone()))
         .map(|(certificate, key)| TlsFiles { certificate, key });
     let access = match serve.access {
@@ -151,12 +157,14 @@ fn config(serve: &Serve, session: &Session) -> Config {
         None if serve.listen.ip().is_loopback() => Access::Open,
         Some(WhoMay::Tokens) | None => Access::Tokens,
     };
-    Config {
+    Ok(Config {
         listen: serve.listen,
         tls,
         insecure: serve.insecure,
         access,
+        signer: signer.transpose()?,
         ledger: session.ledger_dir().clone(),
+        snapshots: session.quiet_snapshots(),
         intake: Intake::new(session.keys().dir())
             .with_plain_user_ids(serve.plain_user_id)
             .with_keyed_inputs(serve.keyed_input),
@@ -170,7 +178,7 @@ fn config(serve: &Serve, session: &Session) -> Config {
             ..Limits::default()
         },
         grace: Duration::from_secs(serve.grace),
-    }
+    })
 }
 
 /// Opens the ledger as every command does.

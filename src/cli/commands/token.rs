@@ -36,7 +36,7 @@ pub enum TokenCommand {
 pub struct Create {
     /// Whose token it is: the recorder of predictions that name none.
     name: Label,
-    /// What it opens: read, predict or submit. Repeatable.
+    /// What it opens: read, predict, submit or sign. Repeatable.
     #[arg(long = "scope", value_name = "SCOPE", required = true)]
     scopes: Vec<Scope>,
     /// From when on it opens nothing. [default: never]

@@ -10,7 +10,7 @@ use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
 use crate::cli::resolve;
-use crate::cli::session::{Session, Signer};
+use crate::cli::session::Session;
 use crate::cli::statement_file;
 use crate::cli::style::{bold, dim, fields};
 use crate::governance::ballot::{Ballot, Decision};
@@ -21,9 +21,8 @@ use crate::governance::label::Prose;
 use crate::governance::rejection::Rejection;
 use crate::governance::state::State;
 use crate::governance::state::proposal::Status;
-use crate::governance::statement::{Signed, Statement};
-use crate::governance::tally::Standing;
-use crate::identity::Slot;
+use crate::governance::statement::Signed;
+use crate::node::signing::{Choice, Signer};
 
 /// Arguments of `vote`.
 #[derive(Debug, Args)]
@@ -119,42 +118,13 @@ fn sign(
     session: &Session,
 ) -> Result<Signed<Ballot>, Failure> {
     let proposal = resolve::proposal(state, &vote.proposal)?;
-    let voter = signer.node_id(state)?;
-    // A ballot that can't count is better never signed: the journal would give out the same one,
-    // with its late time, whenever it is asked again.
-    let Some(member) = proposal.member(voter) else {
-        return Err(Rejection::NotInElectorate { voter }.into());
-    };
-    let deadline = proposal.deadline();
-    let is_late = proposal.status() == Status::Voting && session.now() >= deadline;
-    if is_late && member.standing() == Standing::Uncast {
-        return Err(Rejection::BallotOutsidePeriod { deadline }.into());
-    }
-    let ballot = Ballot {
-        cast_at: session.now(),
-        decision: vote.decision,
-        ledger: state.ledger(),
-        proposal_hash: *proposal.hash(),
-        proposal_id: proposal.id(),
-        rationale: vote.rationale.clone(),
+    let choice = Choice {
         vote_id: VoteId::from_uuid(Uuid::new_v4()),
-        voter,
+        decision: vote.decision,
+        rationale: vote.rationale.clone(),
+        despite_conflict: vote.force,
     };
-    let scope = format!("ballot/{}/{}", state.ledger(), proposal.id());
-    let slot = Slot::new(scope, vote.decision.name());
-    // Under every key that it held while the proposal was open, a second ballot is evidence.
-    let registered = state.registry().get(voter).into_iter();
-    let former = registered.flat_map(|node| node.former_keys());
-    session.follow(signer, former.map(|held| &held.key))?;
-    let statement = Statement::new(ballot)
-        .map_err(|error| Failure::usage("ballot.malformed", error.to_string()))?;
-    let Signer { key, journal } = signer;
-    let signed = if vote.force {
-        journal.sign_despite_conflict(key, &slot, statement)
-    } else {
-        journal.sign_once(key, &slot, statement)
-    };
-    Ok(signed?)
+    Ok(signer.vote(choice, proposal, state, session.now())?)
 }
 
 /// What there is to say about a ballot that was just submitted. A contradiction is a refusal of

@@ -9,12 +9,13 @@ use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::Output;
 use crate::cli::resolve;
-use crate::cli::session::{Session, Signer};
+use crate::cli::session::Session;
 use crate::cli::statement_file;
 use crate::governance::command::Command;
 use crate::governance::proposal::Withdrawal;
 use crate::governance::state::State;
-use crate::governance::statement::{Signed, Statement};
+use crate::governance::statement::Signed;
+use crate::node::signing::Signer;
 
 /// Arguments of `withdraw`.
 #[derive(Debug, Args)]
@@ -54,14 +55,5 @@ fn sign(
     session: &Session,
 ) -> Result<Signed<Withdrawal>, Failure> {
     let proposal = resolve::proposal(state, &withdraw.proposal)?;
-    let withdrawal = Withdrawal {
-        ledger: state.ledger(),
-        proposal_hash: *proposal.hash(),
-        proposal_id: proposal.id(),
-        proposer: signer.node_id(state)?,
-        withdrawn_at: session.now(),
-    };
-    let statement = Statement::new(withdrawal)
-        .map_err(|error| Failure::usage("withdrawal.malformed", error.to_string()))?;
-    Ok(signer.key.sign(statement)?)
+    Ok(signer.withdraw(proposal, state, session.now())?)
 }

@@ -1,7 +1,8 @@
 //! The ledger as of a point in its history.
 
+use clap::Args;
+
 use super::{Session, intact};
-use crate::chain::line::{Head, Line};
 use crate::chain::lines::{Ending, LineReader};
 use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
@@ -10,15 +11,18 @@ use crate::governance::state::State;
 use crate::governance::time::Timestamp;
 use crate::identity::MlDsaVerifier;
 use crate::ledger::LedgerReader;
-use crate::replay::{Replay, Snapshot};
+use crate::node::past::{Asked, At, NoSuchPoint, PastReplay};
+use crate::replay::Snapshot;
 
-/// A point in a ledger's history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum At {
-    /// As of this entry, at its time.
-    Seq(u64),
-    /// As of the last entry at or before this time, at this time.
-    Time(Timestamp),
+/// Which past is asked for: arguments of every command that shows what holds.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct Past {
+    /// As of an entry number or a time, instead of now.
+    #[arg(long, value_name = "SEQ|TIME")]
+    pub at: Option<At>,
+    /// Only from what the first SEQ entries say, whatever came later.
+    #[arg(long, value_name = "SEQ")]
+    pub as_known_at: Option<u64>,
 }
 
 /// A ledger as of a point in its history.
@@ -31,63 +35,46 @@ pub struct Moment {
     pub at: Timestamp,
 }
 
-impl std::str::FromStr for At {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(seq) = text.parse() {
-            return Ok(Self::Seq(seq));
-        }
-        Timestamp::parse_rfc3339(text).map(Self::Time).map_err(|_| {
-            "expected an entry number such as 12, or a time such as 2026-05-04T09:30:00Z".to_owned()
-        })
+impl From<NoSuchPoint> for Failure {
+    fn from(error: NoSuchPoint) -> Self {
+        Self::new(Exit::Refused, error.code(), error.to_string())
     }
 }
 
 impl Session {
-    /// Replays the ledger as it was known at an entry, with the time to judge at: what was known
-    /// then of what held at another time.
-    pub fn read_as_known(&self, known_at: Option<u64>, at: Option<At>) -> Result<Moment, Failure> {
-        let Some(seq) = known_at else {
-            return self.read_at(at);
-        };
-        let known = self.read_at(Some(At::Seq(seq)))?;
-        match at {
-            None => Ok(known),
-            Some(At::Time(at)) => Ok(Moment { at, ..known }),
-            Some(At::Seq(_)) => Err(Failure::usage(
-                "history.two-entries",
+    /// Replays the ledger to the past that the user asks for, or to its end.
+    pub fn read_past(&self, past: Past) -> Result<Moment, Failure> {
+        let asked = Asked::new(past.as_known_at, past.at).map_err(|error| {
+            Failure::usage(
+                error.code(),
                 "--as-known-at names an entry already: give --at a time",
-            )),
-        }
-    }
-
-    /// Replays the ledger up to a point.
-    pub fn read_at(&self, at: Option<At>) -> Result<Moment, Failure> {
-        let Some(at) = at else {
+            )
+        })?;
+        let Some(known) = asked.known else {
             let (state, head) = self.read_state()?;
             let at = self.now().max(state.clock());
             let head = head.hash;
             return Ok(Moment { state, head, at });
         };
-        let (state, head) = self.read_up_to(at)?;
-        let at = match at {
-            At::Seq(_) => state.clock(),
-            At::Time(time) => time,
-        };
+        let (state, head) = self.read_up_to(known)?;
+        let at = asked.judged.unwrap_or_else(|| state.clock());
         Ok(Moment { state, head, at })
     }
 
-    /// The newest usable snapshot, unless it lies behind `at`.
+    /// As [`read_past`](Self::read_past), as of an entry.
+    pub fn read_at(&self, seq: u64) -> Result<Moment, Failure> {
+        let at = Some(At::Seq(seq));
+        self.read_past(Past {
+            at,
+            ..Past::default()
+        })
+    }
+
+    /// The newest usable snapshot that does not lie behind `at`.
     fn snapshot_before(&self, at: At) -> Option<Snapshot> {
-        let found = self.snapshots()?.find();
+        let found = self.snapshots()?.find_before(at);
         self.warn_of(&found.ignored);
-        let snapshot = found.snapshot?;
-        let is_before = match at {
-            At::Seq(seq) => snapshot.header().seq <= seq,
-            At::Time(time) => snapshot.header().timestamp <= time,
-        };
-        is_before.then_some(snapshot)
+        found.snapshot
     }
 
     fn read_up_to(&self, at: At) -> Result<(State, Digest), Failure> {
@@ -99,52 +86,18 @@ impl Session {
         let snapshot = snapshot.filter(|_| reader.prefix() == prefix.as_ref());
         let place = snapshot.as_ref().map(|it| it.header().place.offset());
         let verifier = MlDsaVerifier;
-        let mut head = prefix
-            .filter(|_| snapshot.is_some())
-            .map_or(Head::GENESIS, |it| it.tip.head);
-        let mut replay = match snapshot {
-            Some(snapshot) => Replay::resume(&verifier, snapshot),
-            None => Replay::new(&verifier),
-        };
+        let mut replay = PastReplay::new(&verifier, snapshot, at);
         let from = place.unwrap_or(0);
-        let rest = reader.reader_behind(from);
-        let mut lines = LineReader::new(rest).starting_at(from);
+        let mut lines = LineReader::new(reader.reader_behind(from)).starting_at(from);
         loop {
             let line = lines.next_line().map_err(|error| {
                 Failure::new(Exit::ChainBroken, error.code(), error.to_string())
             })?;
-            let Some(line) = line.filter(|line| line.ending == Ending::LineFeed) else {
-                break;
-            };
-            // A line that can't be read is the replay's to refuse.
-            let decoded = Line::decode(line.bytes).ok();
-            let is_beyond = decoded.as_ref().is_some_and(|line| match at {
-                At::Seq(seq) => line.seq > seq,
-                At::Time(time) => line.timestamp > time,
-            });
-            if is_beyond {
-                break;
-            }
-            replay.line(line.bytes)?;
-            if let Some(line) = decoded {
-                head = Head {
-                    seq: line.seq,
-                    hash: line.entry_hash,
-                };
+            let line = line.filter(|line| line.ending == Ending::LineFeed);
+            match line {
+                Some(line) if replay.line(line.bytes)? => {}
+                _ => return Ok(replay.end()?),
             }
         }
-        let is_reached = match at {
-            At::Seq(seq) => head.seq == seq,
-            At::Time(_) => true,
-        };
-        let state = replay.state().filter(|_| is_reached).cloned();
-        state.map(|state| (state, head.hash)).ok_or_else(|| {
-            Failure::new(
-                Exit::Refused,
-                "history.no-such-point",
-                "the ledger has no state at that point: it is before the founding or after the \
-                 last entry",
-            )
-        })
     }
 }

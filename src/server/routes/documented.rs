@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
-use utoipa::{IntoResponses, ToSchema};
+use utoipa::{IntoResponses, ToSchema as _};
 
 use crate::server::problem::Problem;
 
@@ -79,6 +79,18 @@ impl IntoResponses for WriteProblems {
     }
 }
 
+/// What a write may answer that the service signs itself.
+pub(super) struct SignProblems;
+
+impl IntoResponses for SignProblems {
+    fn responses() -> Responses {
+        let mut all = WriteProblems::responses();
+        let what = "There is no such proposal, or the service signs for nobody";
+        all.extend(problems(&[(404, what)]));
+        all
+    }
+}
+
 /// What the service's own state may keep it from.
 pub(super) struct NotReady;
 
@@ -86,12 +98,4 @@ impl IntoResponses for NotReady {
     fn responses() -> Responses {
         problems(&[(503, "Not now")])
     }
-}
-
-/// A view: the members depend on the form that `schema` names.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "only its description is used")]
-pub(super) struct Document {
-    /// The name and version of the form, such as `althing.proposal/1`.
-    schema: String,
 }

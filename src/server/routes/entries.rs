@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -24,13 +25,36 @@ use crate::views::filter::{Filter, FilterError};
 /// How many bytes of entries one answer holds, unless a single one is longer.
 const PAGE_BYTES: usize = 4 << 20;
 
+/// A line of the ledger, as it stands there.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its description is used")]
+pub(super) struct Entry {
+    /// The version of the format.
+    v: u8,
+    /// The entry's number, from 1.
+    seq: u64,
+    /// Its place in its durable write, from 1, and how many entries that has.
+    batch: Vec<u64>,
+    /// When it was recorded.
+    timestamp: String,
+    /// What it is, such as `vote_cast`.
+    operation: String,
+    /// The event.
+    #[schema(value_type = Object)]
+    data: Value,
+    /// The hash of the entry before; zeros in the first.
+    prev_hash: String,
+    /// SHA-256 of the line's bytes before this member.
+    entry_hash: String,
+}
+
 /// Entries in their order.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Page {
     /// `althing.log/1`.
     schema: &'static str,
     /// The ledger's own lines.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<Entry>)]
     entries: Vec<Box<RawValue>>,
     /// Oldest first, where to go on: the last entry that was looked at, wanted or not.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -251,8 +275,17 @@ pub(super) fn unreadable(error: std::io::Error) -> Problem {
     Problem::internal("ledger.io", &error)
 }
 
-fn damaged(error: &dyn std::fmt::Display) -> Problem {
+pub(super) fn damaged(error: &dyn std::fmt::Display) -> Problem {
     Problem::internal("ledger.damaged", error)
+}
+
+/// The line of one entry, which the ledger must have.
+pub(super) fn entry(service: &Service, seq: u64) -> Result<Vec<u8>, Problem> {
+    let mut lines = service.entries().range(seq, seq).map_err(unreadable)?;
+    let line = lines.next().transpose().map_err(unreadable)?;
+    let line = line.unwrap_or_default();
+    intact(&line)?;
+    Ok(line)
 }
 
 /// One entry, as it stands in the ledger.
@@ -260,7 +293,7 @@ fn damaged(error: &dyn std::fmt::Display) -> Problem {
     get,
     path = "/v1/log/{seq}",
     params(("seq" = u64, Path, description = "The entry's number, from 1", minimum = 1)),
-    responses((status = 200, description = "The ledger's own line", body = Object), FindProblems),
+    responses((status = 200, description = "The ledger's own line", body = Entry), FindProblems),
     security(("bearer" = []), ())
 )]
 pub(super) async fn one(
@@ -273,17 +306,6 @@ pub(super) async fn one(
         return Err(Problem::not_found("entry.unknown", message));
     }
     let reading = Arc::clone(&service);
-    let line = service
-        .read(move || {
-            let mut lines = reading.entries().range(seq, seq).map_err(unreadable)?;
-            let line = lines
-                .next()
-                .transpose()
-                .map_err(unreadable)?
-                .unwrap_or_default();
-            intact(&line)?;
-            Ok(line)
-        })
-        .await?;
+    let line = service.read(move || entry(&reading, seq)).await?;
     Ok(typed("application/json", line))
 }

@@ -35,14 +35,16 @@ pub(super) async fn alive() -> Json<Alive> {
     Json(Alive { status: "alive" })
 }
 
-/// Whether the ledger is replayed, so that everything else can be answered.
+/// Whether the ledger is replayed and can be taken up to be written, so that everything else can be
+/// answered.
 #[utoipa::path(
     get,
     path = "/readyz",
-    responses((status = 200, description = "The ledger is replayed", body = Ready), NotReady)
+    responses((status = 200, description = "The ledger is replayed, and can be written to", body = Ready), NotReady)
 )]
 pub(super) async fn ready(State(service): State<Arc<Service>>) -> Result<Json<Ready>, Problem> {
     let now = service.now()?;
+    service.health().check()?;
     Ok(Json(Ready {
         status: "ready",
         ledger: now.state.ledger().to_string(),

@@ -11,8 +11,10 @@ mod pages;
 mod predictions;
 mod proofs;
 mod segments;
+mod signing;
 mod state;
 mod statements;
+mod views;
 
 use std::sync::Arc;
 
@@ -75,6 +77,7 @@ fn reads() -> Described {
         .routes(routes!(state::nodes))
         .routes(routes!(state::node))
         .routes(routes!(state::evidence))
+        .routes(routes!(state::one_evidence))
         .routes(routes!(state::authorizations))
         .routes(routes!(state::check))
         .routes(routes!(state::why))
@@ -102,6 +105,13 @@ fn submissions() -> Described {
         .routes(routes!(statements::execute))
 }
 
+fn signatures() -> Described {
+    OpenApiRouter::new()
+        .routes(routes!(signing::propose))
+        .routes(routes!(signing::vote))
+        .routes(routes!(signing::withdraw))
+}
+
 /// All routes with what they are described as.
 fn described(gate: impl Fn(Described, Scope) -> Described) -> Described {
     OpenApiRouter::with_openapi(Description::openapi())
@@ -109,6 +119,7 @@ fn described(gate: impl Fn(Described, Scope) -> Described) -> Described {
         .merge(gate(reads(), Scope::Read))
         .merge(gate(predictions(), Scope::Predict))
         .merge(gate(submissions(), Scope::Submit))
+        .merge(gate(signatures(), Scope::Sign))
 }
 
 /// The description of all routes (OpenAPI 3.1).

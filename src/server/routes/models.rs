@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 
-use super::documented::{Document, ReadProblems};
+use super::documented::ReadProblems;
 use super::entries::{intact, unreadable};
+use super::views;
 use crate::governance::event::Event;
 use crate::governance::prediction::PredictionVerdict;
 use crate::server::json::Shown;
@@ -23,7 +24,7 @@ const NAMED: usize = 50;
 #[utoipa::path(
     get,
     path = "/v1/predictions/models",
-    responses((status = 200, description = "Counts of the models that ever had a grant, of all others together, and up to 50 predictions outside any grant among the last 20,000 entries, newest first", body = Document), ReadProblems),
+    responses((status = 200, description = "Counts of the models that ever had a grant, of all others together, and up to 50 predictions outside any grant among the last 20,000 entries, newest first", body = views::Models), ReadProblems),
     security(("bearer" = []), ())
 )]
 pub(super) async fn models(State(service): State<Arc<Service>>) -> Result<Response, Problem> {

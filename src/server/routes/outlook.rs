@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 
-use super::documented::{Document, FindProblems};
+use super::documented::FindProblems;
 use super::entries::{intact, unreadable};
+use super::views;
 use crate::chain::line::Line;
 use crate::governance::event::Event;
 use crate::governance::id::ProposalId;
@@ -25,7 +26,7 @@ use crate::views::history::Entry;
     get,
     path = "/v1/proposals/{id}/outlook",
     params(("id" = String, Path, description = "The proposal's UUID", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")),
-    responses((status = 200, description = "The proposal as in `/v1/proposals/{id}`, and `conditions`, `outlook` while it is open for ballots, `life`", body = Document), FindProblems),
+    responses((status = 200, description = "The proposal as in `/v1/proposals/{id}`, and `conditions`, `outlook` while it is open for ballots, `life`", body = views::Outlook), FindProblems),
     security(("bearer" = []), ())
 )]
 pub(super) async fn outlook(

@@ -24,7 +24,7 @@ use crate::server::service::Service;
 use crate::server::writer::{Done, Wanted};
 
 /// The header with which a prediction is recorded once, however often it is sent.
-const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(super) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// A prediction as it is sent. Either `input` or `input_digest` is given.
 #[derive(ToSchema)]
@@ -140,7 +140,7 @@ pub(super) async fn record(
     answer(results, is_batch)
 }
 
-fn key_of(value: &HeaderValue) -> Result<String, Problem> {
+pub(super) fn key_of(value: &HeaderValue) -> Result<String, Problem> {
     let text = value
         .to_str()
         .ok()

@@ -16,6 +16,7 @@ use crate::governance::command::Command;
 use crate::governance::command_text::{self, CommandTextError};
 use crate::governance::event::{Event, Recorded};
 use crate::governance::id::ProposalId;
+use crate::governance::state::proposal::ProposalState;
 use crate::server::json::{JsonBody, Path};
 use crate::server::problem::Problem;
 use crate::server::service::Service;
@@ -54,6 +55,40 @@ pub(super) struct Submitted {
     proposal: Option<ProposalSummary>,
 }
 
+impl Submitted {
+    /// What was recorded before, in an entry.
+    pub(super) fn before(r#type: &'static str, seq: Option<u64>, about: &ProposalState) -> Self {
+        Self {
+            schema: SUBMITTED,
+            r#type,
+            recorded: false,
+            entries: seq.into_iter().collect(),
+            proposal: Some(ProposalSummary::of(about)),
+        }
+    }
+
+    /// Whether anything was recorded just now.
+    pub(super) const fn is_recorded(&self) -> bool {
+        self.recorded
+    }
+
+    /// Names the entry in which it was recorded before.
+    pub(super) fn stands_in(&mut self, seq: Option<u64>) {
+        self.entries = seq.into_iter().collect();
+    }
+
+    pub(super) fn into_response(self) -> Response {
+        let status = if self.recorded {
+            StatusCode::CREATED
+        } else {
+            StatusCode::OK
+        };
+        (status, axum::Json(self)).into_response()
+    }
+}
+
+const SUBMITTED: &str = "althing.statement/1";
+
 /// Records a signed statement, or evidence. It needs no token but its signature, unless the operator
 /// wants one.
 #[utoipa::path(
@@ -82,7 +117,8 @@ pub(super) async fn submit(
         Problem::new(status, "statement.malformed", error.to_string())
             .hint("write statements with --out, and pass them on unchanged")
     })?;
-    run(&service, command, body.room).await
+    let submitted = run(&service, command, body.room).await?;
+    Ok(submitted.into_response())
 }
 
 /// Judges a proposal whose deadline has come. Anyone may; there is no discretion.
@@ -90,7 +126,7 @@ pub(super) async fn submit(
     post,
     path = "/v1/proposals/{id}/close",
     params(("id" = String, Path, description = "The proposal's UUID", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")),
-    responses((status = 201, description = "It was judged", body = Submitted), WriteProblems, (status = 200, description = "It was judged before", body = Submitted)),
+    responses((status = 201, description = "It was judged", body = Submitted), WriteProblems),
     security(("bearer" = []), ())
 )]
 pub(super) async fn close(
@@ -98,7 +134,8 @@ pub(super) async fn close(
     Path(id): Path<ProposalId>,
 ) -> Result<Response, Problem> {
     let room = service.room(1)?;
-    run(&service, Command::Close(id), room).await
+    let submitted = run(&service, Command::Close(id), room).await?;
+    Ok(submitted.into_response())
 }
 
 /// Carries out a decision whose timelock is over. Anyone may; there is no discretion.
@@ -106,7 +143,7 @@ pub(super) async fn close(
     post,
     path = "/v1/proposals/{id}/execute",
     params(("id" = String, Path, description = "The proposal's UUID", pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")),
-    responses((status = 201, description = "It was carried out", body = Submitted), WriteProblems, (status = 200, description = "It was carried out before", body = Submitted)),
+    responses((status = 201, description = "It was carried out", body = Submitted), WriteProblems),
     security(("bearer" = []), ())
 )]
 pub(super) async fn execute(
@@ -114,14 +151,16 @@ pub(super) async fn execute(
     Path(id): Path<ProposalId>,
 ) -> Result<Response, Problem> {
     let room = service.room(1)?;
-    run(&service, Command::Execute(id), room).await
+    let submitted = run(&service, Command::Execute(id), room).await?;
+    Ok(submitted.into_response())
 }
 
-async fn run(
+/// Has a command recorded.
+pub(super) async fn run(
     service: &Service,
     command: Command,
     room: OwnedSemaphorePermit,
-) -> Result<Response, Problem> {
+) -> Result<Submitted, Problem> {
     let r#type = command_text::type_of(&command).unwrap_or_default();
     let about = proposal_of(&command);
     let is_ballot = matches!(command, Command::Vote(_));
@@ -140,19 +179,13 @@ async fn run(
     }
     let now = service.now()?;
     let proposal = about.and_then(|id| now.state.proposals().get(id));
-    let submitted = Submitted {
-        schema: "althing.statement/1",
+    Ok(Submitted {
+        schema: SUBMITTED,
         r#type,
         recorded: !recorded.is_empty(),
         entries: recorded.iter().map(|entry| entry.seq).collect(),
         proposal: proposal.map(ProposalSummary::of),
-    };
-    let status = if submitted.recorded {
-        StatusCode::CREATED
-    } else {
-        StatusCode::OK
-    };
-    Ok((status, axum::Json(submitted)).into_response())
+    })
 }
 
 fn proposal_of(command: &Command) -> Option<ProposalId> {

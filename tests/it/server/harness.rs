@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::schema::Schemas;
 use crate::cli::harness::World;
 
 /// How long anything may take before a test gives up.
@@ -265,13 +266,13 @@ fn unchunked(mut body: &[u8]) -> Vec<u8> {
 }
 
 /// The description, from the code that the service is built of.
-fn description() -> &'static Value {
+pub fn description() -> &'static Value {
     static DESCRIPTION: OnceLock<Value> = OnceLock::new();
     DESCRIPTION.get_or_init(|| serde_json::to_value(althing::server::openapi()).unwrap())
 }
 
-/// The operation that answers to a path.
-fn operation(method: &str, path: &str) -> Option<&'static Value> {
+/// The path as it is described, and the operation that answers to it.
+pub fn described(method: &str, path: &str) -> Option<(&'static str, &'static Value)> {
     let path = path.split('?').next().unwrap();
     let parts: Vec<&str> = path.split('/').collect();
     let paths = description()["paths"].as_object().unwrap();
@@ -282,24 +283,21 @@ fn operation(method: &str, path: &str) -> Option<&'static Value> {
                 .all(|(wanted, part)| wanted.starts_with('{') || wanted == part)
     };
     // A plain path goes before one with a parameter.
-    let plain = paths.get(path);
-    let found = plain.or_else(|| {
-        paths
-            .iter()
-            .find(|(pattern, _)| fits(pattern))
-            .map(|it| it.1)
-    });
-    found?.get(method.to_ascii_lowercase())
+    let plain = paths.get_key_value(path);
+    let found = plain.or_else(|| paths.iter().find(|(pattern, _)| fits(pattern)));
+    let (pattern, methods) = found?;
+    Some((pattern, methods.get(method.to_ascii_lowercase())?))
 }
 
-/// Fails the test unless the description has this status and content type for what was asked.
+/// Fails the test unless the description has this status, content type and form for what was asked.
 #[track_caller]
-fn assert_documented(method: &str, path: &str, answer: &Answer) {
+pub fn assert_documented(method: &str, path: &str, answer: &Answer) {
     let (_, code) = answer.outcome();
     if ["request.unknown-path", "request.method"].contains(&code.as_str()) {
         return;
     }
-    let operation = operation(method, path).unwrap_or_else(|| panic!("{method} {path}"));
+    let found = described(method, path);
+    let (_, operation) = found.unwrap_or_else(|| panic!("{method} {path}"));
     let response = &operation["responses"][answer.status.to_string()];
     assert!(
         response.is_object(),
@@ -312,6 +310,12 @@ fn assert_documented(method: &str, path: &str, answer: &Answer) {
         kinds.contains_key(kind),
         "{method} {path}: {kind:?}, described: {kinds:?}"
     );
+    if kind.ends_with("json") {
+        let schema = &kinds[kind]["schema"];
+        let problem = Schemas(description()).problem(schema, &answer.json());
+        let shown: String = answer.text().chars().take(400).collect();
+        assert_eq!(problem, None, "{method} {path}: {shown}");
+    }
     assert!(answer.header("x-request-id").is_some(), "{method} {path}");
 }
 

@@ -106,6 +106,71 @@ fn try_post(server: &Server, token: &str, body: &str) -> Option<Value> {
     (answer.status == 201).then(|| answer.json())
 }
 
+/// Waits until `/readyz` gives an answer that is wanted.
+#[track_caller]
+fn wait_until(server: &Server, status: u16) -> String {
+    loop {
+        let (found, code) = server.get("/readyz").outcome();
+        if found == status {
+            return code;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_service_that_can_not_write_its_ledger_is_not_ready_until_it_can() {
+    let world = World::founded();
+    let token = token(&world, &["predict"]);
+    let server = Server::with(&world, &["--wait", "0"]);
+    let sent = prediction(TRIAGE).to_string();
+    let post = || server.post("/v1/predictions", &[("authorization", &token)], &sent);
+    let (segment, aside) = (world.segment(), world.path("aside"));
+    let segments = segment.parent().unwrap().to_owned();
+    let sound = std::fs::read(&segment).unwrap();
+    let lock = std::fs::File::open(world.ledger().join("LOCK")).unwrap();
+    let other = World::with(&[1, 1], "default");
+    type Step<'a> = Box<dyn Fn() + 'a>;
+    let put_back = || std::fs::write(&segment, &sound).unwrap();
+    let cases: [(&str, Step<'_>, Step<'_>); 4] = [
+        (
+            "ledger.io",
+            Box::new(|| std::fs::rename(&segments, &aside).unwrap()),
+            Box::new(|| std::fs::rename(&aside, &segments).unwrap()),
+        ),
+        (
+            "ledger.in-use",
+            Box::new(|| lock.lock().unwrap()),
+            Box::new(|| lock.unlock().unwrap()),
+        ),
+        (
+            "line.malformed",
+            Box::new(|| std::fs::write(&segment, [&sound[..], b"{}\n"].concat()).unwrap()),
+            Box::new(put_back),
+        ),
+        (
+            "ledger.io",
+            Box::new(|| {
+                std::fs::copy(other.segment(), &segment).unwrap();
+            }),
+            Box::new(put_back),
+        ),
+    ];
+    for (code, fail, mend) in &cases {
+        fail();
+        // A lock is noticed by who wants to write: the files are as they were.
+        let refused = post();
+        assert!(refused.status >= 500, "{code}: {}", refused.text());
+        assert_eq!(&wait_until(&server, 503), code);
+        server.get("/v1/nodes").is(200);
+        server.get("/healthz").is(200);
+        mend();
+        wait_until(&server, 200);
+    }
+    post().is(201);
+    world.verify();
+}
+
 #[test]
 fn the_counts_tell_what_was_asked() {
     let world = World::founded();

@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod described;
 mod documents;
 mod harness;
 mod history;
@@ -17,5 +18,7 @@ mod lifecycle;
 mod load;
 mod pages;
 mod predictions;
+mod schema;
+mod signing;
 mod state;
 mod statements;

@@ -11,7 +11,7 @@ use crate::chain::signing_request::SigningRequest;
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
-use crate::cli::session::{Session, Signer};
+use crate::cli::session::Session;
 use crate::cli::statement_file;
 use crate::cli::style::{escaped, fields};
 use crate::cli::tree;
@@ -22,6 +22,7 @@ use crate::governance::rejection::Rejection;
 use crate::governance::state::State;
 use crate::governance::tree_head::TreeHead;
 use crate::ledger::LedgerReader;
+use crate::node::signing::Signer;
 
 /// Arguments of `checkpoint create`.
 #[derive(Debug, Args)]
@@ -131,7 +132,7 @@ pub fn signed(
     let mut signed_by = Vec::new();
     for signer in &mut signers {
         let node = member(&state, signer)?;
-        session.follow(signer, state.keys_of_term(node))?;
+        signer.follow(state.keys_of_term(node))?;
         let seconds = session.posix_seconds();
         let cosignature = sign(signer, node, &head, seconds, &reader)?;
         checkpoint.sign(&cosignature, signer.key.public_key())?;
@@ -193,7 +194,7 @@ pub(super) fn sign(
 ) -> Result<crate::governance::tree_head::Cosignature, Failure> {
     let to = head.tree.size;
     let proof = |from| tree::consistency(reader.reader(), from, to).ok().flatten();
-    let Signer { key, journal } = signer;
+    let Signer { key, journal, .. } = signer;
     Ok(journal.sign_tree_head(key, node, head, posix_seconds, proof)?)
 }
 

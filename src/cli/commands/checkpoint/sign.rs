@@ -12,12 +12,13 @@ use crate::cli::commands::contradiction::with_hint;
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
-use crate::cli::session::{Session, Signer};
+use crate::cli::session::Session;
 use crate::cli::statement_file;
 use crate::cli::style::fields;
 use crate::cli::tree;
 use crate::governance::id::NodeId;
 use crate::governance::tree_head::Cosignature;
+use crate::node::signing::Signer;
 
 /// Arguments of `checkpoint sign`.
 #[derive(Debug, Args)]
@@ -115,7 +116,7 @@ fn seen(
     })?;
     let state = replayed.state;
     let node = member(&state, signer)?;
-    session.follow(signer, state.keys_of_term(node))?;
+    signer.follow(state.keys_of_term(node))?;
     sign(signer, node, head, session.posix_seconds(), &reader)
 }
 
@@ -133,7 +134,7 @@ fn unseen(
             .clone()
             .filter(|proof| proof.from() == from)
     };
-    let Signer { key, journal } = signer;
+    let Signer { key, journal, .. } = signer;
     let head = request.checkpoint.head();
     Ok(journal.sign_tree_head(key, node, head, posix_seconds, proof)?)
 }

@@ -11,7 +11,7 @@ use crate::cli::commands::contradiction::with_hint;
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, help};
 use crate::cli::output::{Output, Report};
-use crate::cli::session::{At, Session};
+use crate::cli::session::Session;
 use crate::cli::style::{Grid, bad, bold, escaped, fields, good};
 use crate::cli::tree;
 use crate::governance::id::NodeId;
@@ -129,7 +129,7 @@ pub fn held(file: &Path, now: &Replayed, session: &Session) -> Result<Held, Fail
     tree::check_head(head, &tree::head(now), || Ok(reader.reader()))
         .map_err(|failure| with_hint(failure, &checkpoint, file, &now.state))?;
     // Who counts is who was registered then: keys that came later sign later checkpoints.
-    let then = session.read_at(Some(At::Seq(head.tree.size)))?.state;
+    let then = session.read_at(head.tree.size)?.state;
     let endorsement = checkpoint.endorsement(then.registry(), &MlDsaVerifier)?;
     Ok(Held {
         checkpoint,
