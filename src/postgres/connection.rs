@@ -29,7 +29,7 @@ const SILENCE: Duration = Duration::from_secs(20);
 /// A connection with what was noticed on it.
 pub(super) struct Connection {
     pub(super) client: Client,
-    /// The statement that inserts rows, once it was needed.
+    /// The statement that inserts a batch, once it was needed.
     insert: Option<Statement>,
     /// Whether the server warned that a commit may not have reached its standbys.
     is_in_doubt: Arc<AtomicBool>,
@@ -76,14 +76,13 @@ impl Connection {
         })
     }
 
-    /// The statement that inserts the rows of a batch: numbers, hashes, hashes before, lines.
+    /// The statement that inserts a batch: its first and last number, its hash, its lines.
     pub(super) fn prepared_insert(&mut self, schema: &str) -> Result<Statement, postgres::Error> {
         if let Some(insert) = &self.insert {
             return Ok(insert.clone());
         }
         let insert = self.client.prepare(&format!(
-            "INSERT INTO {schema}.entries (seq, hash, prev_hash, line)
-             SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bytea[])"
+            "INSERT INTO {schema}.batches (first, last, hash, lines) VALUES ($1, $2, $3, $4)"
         ))?;
         Ok(self.insert.insert(insert).clone())
     }
@@ -150,10 +149,11 @@ pub(super) fn is_of_the_connection(error: &postgres::Error) -> bool {
     }
 }
 
-/// Whether the constraints refused a row: the head is another, or the row is there already.
+/// Whether the constraints refused a batch: the head is another, or the batch is there already.
 pub(super) fn is_conflict(error: &postgres::Error) -> bool {
-    matches!(
-        error.code(),
-        Some(code) if *code == SqlState::UNIQUE_VIOLATION || *code == SqlState::FOREIGN_KEY_VIOLATION
-    )
+    let conflicts = [
+        SqlState::UNIQUE_VIOLATION,
+        SqlState::INTEGRITY_CONSTRAINT_VIOLATION,
+    ];
+    error.code().is_some_and(|code| conflicts.contains(code))
 }

@@ -26,9 +26,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// The ledger of one schema, through one connection.
 ///
-/// Compare-and-append is the constraints': a row names the number and hash of the row before it. An
-/// append whose answer is lost is tried again as it is, on whatever server takes writes by then: its
-/// hashes tell its rows from anybody else's, so it is there once. Turns are an advisory lock, which the
+/// Compare-and-append is the constraints': a row, which is a batch, continues the last one or is refused.
+/// An append whose answer is lost is tried again as it is, on whatever server takes writes by then: its
+/// hash tells it from anybody else's, so it is there once. Turns are an advisory lock, which the
 /// end of a connection gives back.
 pub struct Table {
     address: Address,
@@ -105,26 +105,20 @@ impl Table {
         asked.map_err(|unanswered| self.failed(unanswered.error))
     }
 
-    /// Inserts the rows of a batch in one statement, and so in one transaction.
     fn insert(
         &self,
         connection: &mut Connection,
         batch: &EncodedBatch,
     ) -> Result<(), postgres::Error> {
-        let entries = batch.entries();
-        let lines = entries.iter().map(|it| batch.bytes().get(it.range.clone()));
-        let lines: Vec<&[u8]> = lines.map(Option::unwrap_or_default).collect();
-        let numbers: Vec<i64> = entries.iter().map(|it| it.seq.cast_signed()).collect();
-        let hashes: Vec<&[u8]> = entries.iter().map(|it| &it.hash.as_bytes()[..]).collect();
-        let first = &batch.previous().hash.as_bytes()[..];
-        let before: Vec<&[u8]> = std::iter::once(first)
-            .chain(hashes.iter().copied())
-            .take(entries.len())
-            .collect();
+        let (first, head) = (first_of(batch), batch.head());
         let insert = connection.prepared_insert(&self.address.schema)?;
+        let hash = &head.hash.as_bytes()[..];
         connection
             .client
-            .execute(&insert, &[&numbers, &hashes, &before, &lines])
+            .execute(
+                &insert,
+                &[&first, &head.seq.cast_signed(), &hash, &batch.bytes()],
+            )
             .map(drop)
     }
 
@@ -135,15 +129,13 @@ impl Table {
         batch: &EncodedBatch,
     ) -> Result<Result<(), AppendError>, postgres::Error> {
         let schema = &self.address.schema;
-        let ours = batch.head();
-        let select = format!("SELECT hash FROM {schema}.entries WHERE seq = $1");
-        let seq = ours.seq.cast_signed();
-        let found = connection.client.query_opt(&select, &[&seq])?;
-        // Each row binds all rows before it: if the last is ours, all are.
-        if found.is_some_and(|row| row.get::<_, &[u8]>(0) == ours.hash.as_bytes()) {
+        let select = format!("SELECT hash FROM {schema}.batches WHERE first = $1");
+        let found = connection.client.query_opt(&select, &[&first_of(batch)])?;
+        // Each line binds all lines before it: if the last is ours, all are.
+        if found.is_some_and(|row| row.get::<_, &[u8]>(0) == batch.head().hash.as_bytes()) {
             return Ok(Ok(()));
         }
-        let select = format!("SELECT seq, hash FROM {schema}.entries ORDER BY seq DESC LIMIT 1");
+        let select = format!("SELECT last, hash FROM {schema}.batches ORDER BY first DESC LIMIT 1");
         let head = connection.client.query_opt(&select, &[])?;
         let head = head.map_or(Head::GENESIS, |row| Head {
             seq: row.get::<_, i64>(0).cast_unsigned(),
@@ -226,6 +218,11 @@ impl Slot {
     }
 }
 
+/// The number of the first line.
+fn first_of(batch: &EncodedBatch) -> i64 {
+    (batch.previous().seq + 1).cast_signed()
+}
+
 /// Whether the server may have got what was sent, and not have lived to answer.
 fn may_have_arrived(error: &postgres::Error) -> bool {
     error
@@ -243,6 +240,10 @@ impl Upstream for Table {
         let problem = match self.ask(|it| schema::version(&mut it.client, name))? {
             Some(schema::VERSION) => return Ok(()),
             None | Some(0) => format!("there is no ledger in schema {name}"),
+            Some(version) if version < schema::VERSION => format!(
+                "schema {name} has version {version}, which `althing init` of its owner brings up to {}",
+                schema::VERSION
+            ),
             Some(version) => format!(
                 "schema {name} has version {version}, and this program knows version {}",
                 schema::VERSION
@@ -309,8 +310,11 @@ impl Upstream for Table {
         take: &mut dyn FnMut(&Row<'_>) -> Result<(), UpstreamError>,
     ) -> Result<(), UpstreamError> {
         let select = format!(
-            "SELECT seq, hash, prev_hash, line FROM {}.entries WHERE seq >= $1 ORDER BY seq",
-            self.address.schema
+            "SELECT first, last, hash, CASE WHEN last = $1 THEN '' ELSE lines END
+             FROM {schema}.batches
+             WHERE first >= coalesce((SELECT max(first) FROM {schema}.batches WHERE first <= $1), 0)
+             ORDER BY first",
+            schema = self.address.schema
         );
         let from = head.seq.cast_signed();
         // What `take` refuses is no failure of the server's.
@@ -322,10 +326,10 @@ impl Upstream for Table {
             while let Some(row) = rows.next()? {
                 has_begun.set(true);
                 let row = Row {
-                    seq: row.get::<_, i64>(0).cast_unsigned(),
-                    hash: row.get(1),
-                    prev_hash: row.get(2),
-                    line: row.get(3),
+                    first: row.get::<_, i64>(0).cast_unsigned(),
+                    last: row.get::<_, i64>(1).cast_unsigned(),
+                    hash: row.get(2),
+                    lines: row.get(3),
                 };
                 if let Err(error) = take(&row) {
                     refused = Some(error);

@@ -13,6 +13,8 @@ mod access;
 mod appenders;
 mod commands;
 mod failover;
+mod hostile;
+mod migration;
 mod server;
 mod suite;
 mod tampering;
