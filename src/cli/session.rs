@@ -31,11 +31,9 @@ use crate::governance::state::State;
 use crate::governance::time::Timestamp;
 use crate::governance::tree_head::TreeHead;
 use crate::identity::{KeyStore, MlDsaVerifier};
-use crate::ledger::{
-    AppendError, FileLedger, LedgerReader, OpenOptions, UnreadLedger, Upstream, Wait,
-};
+use crate::ledger::{FileLedger, LedgerReader, OpenOptions, UnreadLedger, Upstream, Wait};
 use crate::node::snapshots::{Ignored, Skipped, Snapshots};
-use crate::node::{Node, NodeError, When};
+use crate::node::{Node, When};
 use crate::parallel::Parallel;
 use crate::replay::Replayed;
 use crate::state_dir::StateDir;
@@ -67,7 +65,13 @@ impl Session {
         });
         let named = global.ledger.clone();
         let named = named.unwrap_or_else(|| PathBuf::from("./althing-ledger"));
-        let upstream = upstream::named(&named)?;
+        let is_quiet = global.quiet;
+        let upstream = upstream::named(&named, wait_of(global), move |text| {
+            if !is_quiet {
+                // A note that nobody can read is lost.
+                let _ = writeln!(io::stderr(), "note: {}", escaped(text));
+            }
+        })?;
         let ledger = match &upstream {
             Some(upstream) => upstream::copy_of(upstream.as_ref(), memory.dir()),
             None => named,
@@ -109,11 +113,7 @@ impl Session {
 
     /// How long to wait for another writer.
     pub fn wait(&self) -> Wait {
-        match self.global.wait {
-            Some(0) => Wait::No,
-            Some(seconds) => Wait::For(Duration::from_secs(seconds)),
-            None => Wait::default(),
-        }
+        wait_of(&self.global)
     }
 
     /// Opens the ledger for writing.
@@ -343,15 +343,14 @@ impl Session {
         node: &mut Node<FileLedger>,
         command: &Command,
     ) -> Result<Vec<Recorded>, Failure> {
-        let at = self.write_time(node)?;
-        match node.submit(command, at) {
-            // After a change of servers the turn may be another's, too: decide again on what it left.
-            Err(NodeError::Append(AppendError::HeadMoved { .. })) if self.upstream.is_some() => {
-                node.release();
-                node.resume(self.wait())?;
-                Ok(node.submit(command, self.write_time(node)?)?)
+        loop {
+            match node.submit(command, self.write_time(node)?) {
+                // After a change of servers the turn may be another's, too: decide again on what it left.
+                Err(error) if error.is_overtaken() && self.upstream.is_some() => {
+                    node.retake(self.wait())?;
+                }
+                submitted => return Ok(submitted?),
             }
-            submitted => Ok(submitted?),
         }
     }
 
@@ -375,6 +374,14 @@ impl Session {
                     format!("no passphrase: {error}"),
                 )
             })
+    }
+}
+
+fn wait_of(global: &Global) -> Wait {
+    match global.wait {
+        Some(0) => Wait::No,
+        Some(seconds) => Wait::For(Duration::from_secs(seconds)),
+        None => Wait::default(),
     }
 }
 

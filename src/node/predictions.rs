@@ -8,16 +8,17 @@ use std::thread::{self, JoinHandle};
 
 use super::group::{MAX_GROUP_BYTES, When};
 use super::{Node, NodeError, entry};
-use crate::chain::line::{CheckedEntry, EncodedBatch, Head, encode_checked};
+use crate::chain::line::{CheckedEntry, EncodedBatch, Head, Line, encode_checked};
 use crate::governance::MAX_INTEGER;
 use crate::governance::canonical::{self, Numbers};
 use crate::governance::decide::record_in_place;
+use crate::governance::event::Event;
 use crate::governance::id::Subject;
 use crate::governance::prediction::{Prediction, PredictionVerdict};
 use crate::governance::rejection::Rejection;
 use crate::governance::scope::CheckContext;
 use crate::governance::time::Timestamp;
-use crate::ledger::{AppendError, Ledger, Recovery, Written};
+use crate::ledger::{AppendError, Ledger, Recovery, Wait, Written};
 
 /// A prediction as it is written, but for the verdict, which any thread can prepare ahead of its turn.
 #[derive(Debug, Clone)]
@@ -28,6 +29,7 @@ pub struct PreparedPrediction {
     json: String,
 }
 
+const OPERATION: &str = "prediction_recorded";
 const OPENING: &[u8] = b"{\"prediction\":";
 const VERDICT: &str = ",\"verdict\":\"";
 const CLOSING: &str = "\"}";
@@ -64,10 +66,19 @@ impl PreparedPrediction {
         })
     }
 
+    /// What was written as an event, verdict and all.
+    fn of_event(data: &str) -> Result<Self, NodeError> {
+        let event = Event::decode_canonical(OPERATION, data);
+        match event.map_err(|error| NodeError::Event(error.to_string()))? {
+            Event::PredictionRecorded(recorded) => Self::new(recorded.prediction),
+            other => Err(NodeError::Event(format!("{} is none", other.operation()))),
+        }
+    }
+
     fn entry(mut json: String, verdict: PredictionVerdict, at: Timestamp) -> CheckedEntry {
         json.push_str(&verdict.to_string());
         json.push_str(CLOSING);
-        CheckedEntry::of_canonical(at, "prediction_recorded", json)
+        CheckedEntry::of_canonical(at, OPERATION, json)
     }
 }
 
@@ -109,11 +120,24 @@ impl<L: Ledger> Node<L> {
     /// Records predictions write after write, the next decided while the last is written. The node is
     /// its own again once all of that is durable.
     pub fn record_ahead(&mut self) -> Recording<'_, L> {
+        self.recording(None)
+    }
+
+    /// As [`record_ahead`](Self::record_ahead), where others may append in between after all, because the
+    /// server that kept the turns is gone: then what they overtook is decided again on what they left,
+    /// in the same order. `wait` is how long they are waited for.
+    pub fn record_in_turn(&mut self, wait: Wait) -> Recording<'_, L> {
+        self.recording(Some(wait))
+    }
+
+    fn recording(&mut self, turns: Option<Wait>) -> Recording<'_, L> {
         Recording {
             head: *self.head(),
             node: self,
             under_way: None,
             durable: Vec::new(),
+            turns,
+            when: None,
         }
     }
 
@@ -186,10 +210,15 @@ pub struct Recording<'n, L: Ledger> {
     under_way: Option<UnderWay>,
     /// What is durable and was not reported yet.
     durable: Vec<(u64, PredictionVerdict)>,
+    /// How long to wait for others that append in between; `None` where nobody does.
+    turns: Option<Wait>,
+    /// When the last were to be decided.
+    when: Option<When>,
 }
 
 struct UnderWay {
     writer: JoinHandle<Written>,
+    batch: Arc<EncodedBatch>,
     recorded: Vec<(u64, PredictionVerdict)>,
     recoveries: Vec<Recovery>,
 }
@@ -220,13 +249,14 @@ impl<L: Ledger> Recording<'_, L> {
             Some(_) => Vec::new(),
             None => self.node.ledger.unrecorded_recoveries()?,
         };
-        let at = self.node.time_of(when)?;
+        self.when = Some(when);
+        let at = self.time()?;
         let decided = self.node.decide_predictions(predictions, at);
         if !decided.entries.is_empty() {
             self.write(decided.entries, decided.verdicts, recoveries)?;
         }
         if decided.refused.is_some() {
-            self.settle()?;
+            self.settle_or_again()?;
         }
         Ok(RecordedPredictions {
             recorded: std::mem::take(&mut self.durable),
@@ -239,8 +269,13 @@ impl<L: Ledger> Recording<'_, L> {
     /// # Errors
     /// [`NodeError`] where the last write failed: nothing was acknowledged of it.
     pub fn finish(mut self) -> Result<Vec<(u64, PredictionVerdict)>, NodeError> {
-        self.settle()?;
+        self.settle_or_again()?;
         Ok(std::mem::take(&mut self.durable))
+    }
+
+    fn time(&self) -> Result<Timestamp, NodeError> {
+        let earliest = When::At(self.node.state.clock());
+        self.node.time_of(self.when.unwrap_or(earliest))
     }
 
     /// Begins the next write when the last is durable.
@@ -252,20 +287,69 @@ impl<L: Ledger> Recording<'_, L> {
     ) -> Result<(), NodeError> {
         let first = self.head.seq + 1;
         let batch = (self.node).encode_entries(&self.head, entries, &recoveries);
-        self.settle()?;
-        let begun = batch.and_then(|batch| self.begin(batch));
-        let writer = begun.map_err(|error| self.node.undo(error))?;
+        let batch = batch.map(Arc::new);
+        if let Some(overtaken) = self.settle()? {
+            let batch = batch.map_err(|error| self.node.undo(error))?;
+            return self.record_again(&[overtaken, batch]);
+        }
+        let begun = batch.and_then(|batch| Ok((self.begin(Arc::clone(&batch))?, batch)));
+        let (writer, batch) = begun.map_err(|error| self.node.undo(error))?;
         self.under_way = Some(UnderWay {
             writer,
+            batch,
             recorded: (first..).zip(verdicts).collect(),
             recoveries,
         });
         Ok(())
     }
 
-    fn begin(&mut self, batch: EncodedBatch) -> Result<JoinHandle<Written>, NodeError> {
+    /// Decides what others have overtaken on what they left, and appends it.
+    fn record_again(&mut self, overtaken: &[Arc<EncodedBatch>]) -> Result<(), NodeError> {
+        let mut left = Vec::new();
+        for batch in overtaken {
+            left.extend(predictions_of(batch)?);
+        }
+        while !left.is_empty() {
+            self.node.retake(self.turns.unwrap_or_default())?;
+            self.head = *self.node.head();
+            let mut next = left.into_iter();
+            let at = self.time()?;
+            let decided = self.node.decide_predictions(&mut next, at);
+            if let Some(refused) = decided.refused {
+                return Err(self.node.undo(refused));
+            }
+            let first = self.head.seq + 1;
+            let batch = (self.node).encode_entries(&self.head, decided.entries, &[]);
+            let batch = batch.map_err(|error| self.node.undo(error))?;
+            match self.node.ledger.append(batch.previous(), &batch) {
+                Ok(()) => {
+                    self.head = *batch.head();
+                    self.durable.extend((first..).zip(decided.verdicts));
+                    left = next.collect();
+                }
+                Err(error) => {
+                    let error = self.node.undo(error.into());
+                    if !error.is_overtaken() {
+                        return Err(error);
+                    }
+                    left = predictions_of(&batch)?.into_iter().chain(next).collect();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`settle`](Self::settle), and records again what was overtaken.
+    fn settle_or_again(&mut self) -> Result<(), NodeError> {
+        match self.settle()? {
+            Some(overtaken) => self.record_again(&[overtaken]),
+            None => Ok(()),
+        }
+    }
+
+    fn begin(&mut self, batch: Arc<EncodedBatch>) -> Result<JoinHandle<Written>, NodeError> {
         let (previous, head) = (*batch.previous(), *batch.head());
-        let writing = self.node.ledger.begin(&previous, Arc::new(batch))?;
+        let writing = self.node.ledger.begin(&previous, batch)?;
         let writer = thread::Builder::new().name("althing-writer".into());
         let writer = writer.spawn(|| writing.run())?;
         self.head = head;
@@ -274,10 +358,10 @@ impl<L: Ledger> Recording<'_, L> {
         Ok(writer)
     }
 
-    /// Waits for the write that is under way.
-    fn settle(&mut self) -> Result<(), NodeError> {
+    /// Waits for the write that is under way. Returns it where others have overtaken it and take turns.
+    fn settle(&mut self) -> Result<Option<Arc<EncodedBatch>>, NodeError> {
         let Some(under_way) = self.under_way.take() else {
-            return Ok(());
+            return Ok(None);
         };
         let written = under_way.writer.join().unwrap_or_else(|_| {
             let error = io::Error::other("the thread that was writing ended in a panic");
@@ -285,13 +369,28 @@ impl<L: Ledger> Recording<'_, L> {
         });
         if let Err(error) = self.node.ledger.end(written) {
             self.head = *self.node.head();
-            return Err(self.node.undo(error.into()));
+            let error = self.node.undo(error.into());
+            if error.is_overtaken() && self.turns.is_some() {
+                return Ok(Some(under_way.batch));
+            }
+            return Err(error);
         }
         self.node.out_of_step = false;
         self.node.mark_recorded(&under_way.recoveries);
         self.durable.extend(under_way.recorded);
-        Ok(())
+        Ok(None)
     }
+}
+
+/// The predictions in a batch. Nothing copies them before they are needed again.
+fn predictions_of(batch: &EncodedBatch) -> Result<Vec<PreparedPrediction>, NodeError> {
+    let lines = batch.bytes().split(|byte| *byte == b'\n');
+    let lines = lines.filter(|line| !line.is_empty());
+    let prediction = |line: &[u8]| {
+        let line = Line::decode(line).map_err(|error| NodeError::Event(error.to_string()))?;
+        PreparedPrediction::of_event(line.data)
+    };
+    lines.map(prediction).collect()
 }
 
 impl<L: Ledger> Drop for Recording<'_, L> {

@@ -15,6 +15,8 @@ mod commands;
 mod failover;
 mod hostile;
 mod migration;
+mod overtaken;
 mod server;
 mod suite;
 mod tampering;
+mod waiting;
