@@ -118,7 +118,7 @@ impl Session {
 
     /// Opens the ledger for writing.
     pub fn open_node(&self) -> Result<Node<FileLedger>, Failure> {
-        self.catch_up()?;
+        let upstream = self.to_catch_up_with()?;
         let dir = self.ledger_dir();
         // What was seen here before was acknowledged: no torn tail may hold it.
         let known = self.memory.of_path(dir)?;
@@ -131,12 +131,16 @@ impl Session {
         };
         let (mut node, skipped) = match self.snapshots() {
             None => {
-                let node = Node::open_dir_with(dir, options)?;
+                let mut ledger = FileLedger::open_with(dir, options)?;
+                if let Some(upstream) = upstream {
+                    ledger.catch_up(upstream.as_ref())?;
+                }
+                let node = Node::open(ledger)?;
                 self.say_what_was_read(node.state(), None);
                 (node, Skipped::default())
             }
             Some(snapshots) => {
-                let opened = snapshots.open_node(options)?;
+                let opened = snapshots.catching_up_with(upstream).open_node(options)?;
                 self.warn_of(&opened.ignored);
                 self.say_what_was_read(opened.value.state(), opened.from);
                 (opened.value, opened.skipped)

@@ -40,7 +40,10 @@ fn the_documented_roles_may_do_what_they_need_and_no_more() {
             .unwrap_or_else(|error| panic!("{role}: {error}"));
     }
     assert_eq!(reader.append(&next).unwrap_err().code(), "ledger.io");
-    writer.append(&next).unwrap();
+    // Whose answer was lost asks once more.
+    for _ in 0..2 {
+        writer.append(&next).unwrap();
+    }
     for role in ["althing_writer", "althing_reader"] {
         let mut client = cluster.client_of(role);
         for change in [
