@@ -2,17 +2,18 @@
 
 #![allow(clippy::disallowed_methods, reason = "a write has a thread of its own")]
 
+mod overtaken;
+
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use super::group::{MAX_GROUP_BYTES, When};
 use super::{Node, NodeError, entry};
-use crate::chain::line::{CheckedEntry, EncodedBatch, Head, Line, encode_checked};
+use crate::chain::line::{CheckedEntry, EncodedBatch, Head, encode_checked};
 use crate::governance::MAX_INTEGER;
 use crate::governance::canonical::{self, Numbers};
 use crate::governance::decide::record_in_place;
-use crate::governance::event::Event;
 use crate::governance::id::Subject;
 use crate::governance::prediction::{Prediction, PredictionVerdict};
 use crate::governance::rejection::Rejection;
@@ -29,7 +30,6 @@ pub struct PreparedPrediction {
     json: String,
 }
 
-const OPERATION: &str = "prediction_recorded";
 const OPENING: &[u8] = b"{\"prediction\":";
 const VERDICT: &str = ",\"verdict\":\"";
 const CLOSING: &str = "\"}";
@@ -66,19 +66,10 @@ impl PreparedPrediction {
         })
     }
 
-    /// What was written as an event, verdict and all.
-    fn of_event(data: &str) -> Result<Self, NodeError> {
-        let event = Event::decode_canonical(OPERATION, data);
-        match event.map_err(|error| NodeError::Event(error.to_string()))? {
-            Event::PredictionRecorded(recorded) => Self::new(recorded.prediction),
-            other => Err(NodeError::Event(format!("{} is none", other.operation()))),
-        }
-    }
-
     fn entry(mut json: String, verdict: PredictionVerdict, at: Timestamp) -> CheckedEntry {
         json.push_str(&verdict.to_string());
         json.push_str(CLOSING);
-        CheckedEntry::of_canonical(at, OPERATION, json)
+        CheckedEntry::of_canonical(at, "prediction_recorded", json)
     }
 }
 
@@ -303,50 +294,6 @@ impl<L: Ledger> Recording<'_, L> {
         Ok(())
     }
 
-    /// Decides what others have overtaken on what they left, and appends it.
-    fn record_again(&mut self, overtaken: &[Arc<EncodedBatch>]) -> Result<(), NodeError> {
-        let mut left = Vec::new();
-        for batch in overtaken {
-            left.extend(predictions_of(batch)?);
-        }
-        while !left.is_empty() {
-            self.node.retake(self.turns.unwrap_or_default())?;
-            self.head = *self.node.head();
-            let mut next = left.into_iter();
-            let at = self.time()?;
-            let decided = self.node.decide_predictions(&mut next, at);
-            if let Some(refused) = decided.refused {
-                return Err(self.node.undo(refused));
-            }
-            let first = self.head.seq + 1;
-            let batch = (self.node).encode_entries(&self.head, decided.entries, &[]);
-            let batch = batch.map_err(|error| self.node.undo(error))?;
-            match self.node.ledger.append(batch.previous(), &batch) {
-                Ok(()) => {
-                    self.head = *batch.head();
-                    self.durable.extend((first..).zip(decided.verdicts));
-                    left = next.collect();
-                }
-                Err(error) => {
-                    let error = self.node.undo(error.into());
-                    if !error.is_overtaken() {
-                        return Err(error);
-                    }
-                    left = predictions_of(&batch)?.into_iter().chain(next).collect();
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// As [`settle`](Self::settle), and records again what was overtaken.
-    fn settle_or_again(&mut self) -> Result<(), NodeError> {
-        match self.settle()? {
-            Some(overtaken) => self.record_again(&[overtaken]),
-            None => Ok(()),
-        }
-    }
-
     fn begin(&mut self, batch: Arc<EncodedBatch>) -> Result<JoinHandle<Written>, NodeError> {
         let (previous, head) = (*batch.previous(), *batch.head());
         let writing = self.node.ledger.begin(&previous, batch)?;
@@ -380,17 +327,6 @@ impl<L: Ledger> Recording<'_, L> {
         self.durable.extend(under_way.recorded);
         Ok(None)
     }
-}
-
-/// The predictions in a batch. Nothing copies them before they are needed again.
-fn predictions_of(batch: &EncodedBatch) -> Result<Vec<PreparedPrediction>, NodeError> {
-    let lines = batch.bytes().split(|byte| *byte == b'\n');
-    let lines = lines.filter(|line| !line.is_empty());
-    let prediction = |line: &[u8]| {
-        let line = Line::decode(line).map_err(|error| NodeError::Event(error.to_string()))?;
-        PreparedPrediction::of_event(line.data)
-    };
-    lines.map(prediction).collect()
 }
 
 impl<L: Ledger> Drop for Recording<'_, L> {
