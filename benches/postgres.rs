@@ -55,9 +55,9 @@ fn main() {
         };
         println!("\n{standbys} synchronous standbys\n");
         println!(
-            "| lines at once | bare, a row a line | bare, a row a batch | Althing | rate of the first | of the second |"
+            "| lines at once | bare, a row a line | bare, a row a batch | Althing's table | Althing | rate of the first | of the second |"
         );
-        println!("| --- | --- | --- | --- | --- | --- |");
+        println!("| --- | --- | --- | --- | --- | --- | --- |");
         for contest in CONTESTS {
             hold(&cluster, &contest);
         }
@@ -69,18 +69,30 @@ fn hold(cluster: &server::Cluster, contest: &Contest) {
     let mut lines = Bare::of_lines(cluster, size);
     let mut whole = Bare::of_batches(cluster, size);
     let mut ours = Ours::new(&cluster.url_of(&format!("bench_{size}")));
-    let mut times = [Vec::new(), Vec::new(), Vec::new()];
+    let alone = Table::new(cluster.url_of(&format!("alone_{size}")).parse().unwrap());
+    alone.set_up().unwrap();
+    let mut times = [const { Vec::new() }; 4];
     for _ in 0..ROUNDS {
         let batches = ours.batches(contest);
         times[0].push(lines.insert(&batches));
         times[1].push(whole.insert(&batches));
-        times[2].push(ours.append(&batches));
+        times[2].push(append_alone(&alone, &batches));
+        times[3].push(ours.append(&batches));
     }
-    let [lines, whole, ours] = times.map(|times| median(times) / contest.batches as f64);
+    let [lines, whole, alone, ours] = times.map(|times| median(times) / contest.batches as f64);
     let (of_lines, of_batches) = (lines / ours, whole / ours);
     println!(
-        "| {size} | {lines:.0} µs | {whole:.0} µs | {ours:.0} µs | {of_lines:.2} × | {of_batches:.2} × |"
+        "| {size} | {lines:.0} µs | {whole:.0} µs | {alone:.0} µs | {ours:.0} µs | {of_lines:.2} × | {of_batches:.2} × |"
     );
+}
+
+/// Appends without a copy on this machine.
+fn append_alone(table: &Table, batches: &[EncodedBatch]) -> Duration {
+    let began = Instant::now();
+    for batch in batches {
+        table.append(batch).unwrap();
+    }
+    began.elapsed()
 }
 
 fn median(mut times: Vec<Duration>) -> f64 {

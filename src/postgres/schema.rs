@@ -99,7 +99,7 @@ BEGIN
         RAISE EXCEPTION 'batch % does not continue the head, which is entry %', NEW.first, head_last
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
-    IF lines < 1 OR size > lines * 1048577::bigint OR octet_length(NEW.hash) <> 32
+    IF size > lines * 1048577::bigint
         OR position(convert_to('"seq":' || NEW.first || ',"batch":[1,' || lines || '],', 'UTF8')
             IN substr(NEW.lines, 1, 64)) = 0
         OR substr(NEW.lines, size - 66) <> convert_to(encode(NEW.hash, 'hex') || E'"}\n', 'UTF8')

@@ -1,5 +1,8 @@
 //! A ledger that an older version of the program made is brought up to date as it is.
 
+use std::thread;
+use std::time::Duration;
+
 use althing::chain::line::Head;
 use althing::ledger::{Ledger as _, Upstream as _};
 use althing::testing::ledgers::{batch, batches, contents, fill};
@@ -101,6 +104,39 @@ fn an_empty_ledger_of_version_1_is_one_of_now() {
     let mut ledger = copy(&cluster.url_of("old"));
     fill(&mut ledger, &[1, 2]);
     assert_eq!(stored(&cluster, "old"), batches(&[1, 2]).concat());
+}
+
+/// A client of that version is just appending.
+#[test]
+fn what_is_under_way_is_kept() {
+    let Some(cluster) = server::start() else {
+        return;
+    };
+    let head = make_version_1(&cluster, "old", &[1]);
+    let next = batch(&head, 1);
+    let mut client = cluster.client();
+    let mut appending = client.transaction().unwrap();
+    appending
+        .execute(
+            "INSERT INTO old.entries (seq, hash, prev_hash, line) VALUES (2, $1, $2, $3)",
+            &[
+                &&next.head().hash.as_bytes()[..],
+                &&head.hash.as_bytes()[..],
+                &next.bytes().trim_ascii_end(),
+            ],
+        )
+        .unwrap();
+    let url = cluster.url_of("old");
+    let migrating = thread::spawn(move || table(&url).set_up());
+    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+    let mut other = cluster.client();
+    while other.query_one(waits, &[]).unwrap().get::<_, i64>(0) == 0 {
+        assert!(!migrating.is_finished(), "it waits for nobody");
+        thread::sleep(Duration::from_millis(5));
+    }
+    appending.commit().unwrap();
+    migrating.join().unwrap().unwrap();
+    assert_eq!(stored(&cluster, "old"), batches(&[1, 1]).concat());
 }
 
 /// A client of that version that is still at work appends nothing more.
