@@ -31,11 +31,9 @@ use crate::governance::state::State;
 use crate::governance::time::Timestamp;
 use crate::governance::tree_head::TreeHead;
 use crate::identity::{KeyStore, MlDsaVerifier};
-use crate::ledger::{
-    AppendError, FileLedger, LedgerReader, OpenOptions, UnreadLedger, Upstream, Wait,
-};
+use crate::ledger::{FileLedger, LedgerReader, OpenOptions, UnreadLedger, Upstream, Wait};
 use crate::node::snapshots::{Ignored, Skipped, Snapshots};
-use crate::node::{Node, NodeError, When};
+use crate::node::{Node, When};
 use crate::parallel::Parallel;
 use crate::replay::Replayed;
 use crate::state_dir::StateDir;
@@ -66,7 +64,13 @@ impl Session {
         });
         let named = global.ledger.clone();
         let named = named.unwrap_or_else(|| PathBuf::from("./althing-ledger"));
-        let upstream = upstream::named(&named)?;
+        let is_quiet = global.quiet;
+        let upstream = upstream::named(&named, wait_of(global), move |text| {
+            if !is_quiet {
+                // A note that nobody can read is lost.
+                let _ = writeln!(io::stderr(), "note: {}", escaped(text));
+            }
+        })?;
         let ledger = match &upstream {
             Some(upstream) => upstream::copy_of(upstream.as_ref(), memory.dir()),
             None => named,
@@ -108,16 +112,12 @@ impl Session {
 
     /// How long to wait for another writer.
     pub fn wait(&self) -> Wait {
-        match self.global.wait {
-            Some(0) => Wait::No,
-            Some(seconds) => Wait::For(Duration::from_secs(seconds)),
-            None => Wait::default(),
-        }
+        wait_of(&self.global)
     }
 
     /// Opens the ledger for writing.
     pub fn open_node(&self) -> Result<Node<FileLedger>, Failure> {
-        self.catch_up()?;
+        let upstream = self.to_catch_up_with()?;
         let dir = self.ledger_dir();
         // What was seen here before was acknowledged: no torn tail may hold it.
         let known = self.memory.of_path(dir)?;
@@ -130,12 +130,16 @@ impl Session {
         };
         let (mut node, skipped) = match self.snapshots() {
             None => {
-                let node = Node::open_dir_with(dir, options)?;
+                let mut ledger = FileLedger::open_with(dir, options)?;
+                if let Some(upstream) = upstream {
+                    ledger.catch_up(upstream.as_ref())?;
+                }
+                let node = Node::open(ledger)?;
                 self.say_what_was_read(node.state(), None);
                 (node, Skipped::default())
             }
             Some(snapshots) => {
-                let opened = snapshots.open_node(options)?;
+                let opened = snapshots.catching_up_with(upstream).open_node(options)?;
                 self.warn_of(&opened.ignored);
                 self.say_what_was_read(opened.value.state(), opened.from);
                 (opened.value, opened.skipped)
@@ -351,15 +355,14 @@ impl Session {
         node: &mut Node<FileLedger>,
         command: &Command,
     ) -> Result<Vec<Recorded>, Failure> {
-        let at = self.write_time(node)?;
-        match node.submit(command, at) {
-            // After a change of servers the turn may be another's, too: decide again on what it left.
-            Err(NodeError::Append(AppendError::HeadMoved { .. })) if self.upstream.is_some() => {
-                node.release();
-                node.resume(self.wait())?;
-                Ok(node.submit(command, self.write_time(node)?)?)
+        loop {
+            match node.submit(command, self.write_time(node)?) {
+                // After a change of servers the turn may be another's, too: decide again on what it left.
+                Err(error) if error.is_overtaken() && self.upstream.is_some() => {
+                    node.retake(self.wait())?;
+                }
+                submitted => return Ok(submitted?),
             }
-            submitted => Ok(submitted?),
         }
     }
 
@@ -383,6 +386,14 @@ impl Session {
                     format!("no passphrase: {error}"),
                 )
             })
+    }
+}
+
+fn wait_of(global: &Global) -> Wait {
+    match global.wait {
+        Some(0) => Wait::No,
+        Some(seconds) => Wait::For(Duration::from_secs(seconds)),
+        None => Wait::default(),
     }
 }
 

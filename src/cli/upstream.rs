@@ -7,28 +7,41 @@ use std::sync::Arc;
 
 use super::error::Failure;
 use crate::governance::digest::Digest;
-use crate::ledger::{FileLedger, OpenError, OpenOptions, Upstream};
+use crate::ledger::{FileLedger, OpenError, OpenOptions, Upstream, Wait};
 
-/// The upstream that `ledger` names; `None` where it is a directory.
-pub fn named(ledger: &Path) -> Result<Option<Arc<dyn Upstream>>, Failure> {
+/// The upstream that `ledger` names; `None` where it is a directory. `wait` is how long it is waited for at
+/// first, and `tell` is told of that.
+pub fn named(
+    ledger: &Path,
+    wait: Wait,
+    tell: impl Fn(&str) + Send + Sync + 'static,
+) -> Result<Option<Arc<dyn Upstream>>, Failure> {
     let url = ledger
         .to_str()
         .filter(|text| text.starts_with("postgres://") || text.starts_with("postgresql://"));
-    url.map(table).transpose()
+    url.map(|url| table(url, wait, tell)).transpose()
 }
 
 #[cfg(feature = "postgres")]
-fn table(url: &str) -> Result<Arc<dyn Upstream>, Failure> {
+fn table(
+    url: &str,
+    wait: Wait,
+    tell: impl Fn(&str) + Send + Sync + 'static,
+) -> Result<Arc<dyn Upstream>, Failure> {
     use crate::postgres::{Address, AddressError, Table};
 
     let address: Address = url
         .parse()
         .map_err(|error: AddressError| Failure::usage(error.code(), error.to_string()))?;
-    Ok(Arc::new(Table::new(address)))
+    Ok(Arc::new(Table::new(address).waiting(wait).telling(tell)))
 }
 
 #[cfg(not(feature = "postgres"))]
-fn table(_: &str) -> Result<Arc<dyn Upstream>, Failure> {
+fn table(
+    _: &str,
+    _: Wait,
+    _: impl Fn(&str) + Send + Sync + 'static,
+) -> Result<Arc<dyn Upstream>, Failure> {
     Err(Failure::usage(
         "postgres.not-built",
         "this program was built without the feature `postgres`",

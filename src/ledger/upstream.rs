@@ -10,6 +10,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
+use memchr::memchr;
 use sha2::Digest as _;
 
 use super::AppendError;
@@ -60,8 +61,8 @@ pub trait Upstream: Debug + Send + Sync {
     /// [`AppendError`]; its documentation says for each case what became of the batch.
     fn append(&self, batch: &EncodedBatch) -> Result<(), AppendError>;
 
-    /// Passes the rows from `head` on to `take`, in order, that of `head` first unless it is the
-    /// genesis.
+    /// Passes the rows from `head` on to `take`, in order, the one that ends with `head` first, whose lines
+    /// may be left out; that there is none where `head` is the genesis.
     ///
     /// # Errors
     /// [`UpstreamError`], that of `take` among them.
@@ -75,28 +76,54 @@ pub trait Upstream: Debug + Send + Sync {
     fn name(&self) -> String;
 }
 
-/// A line as it is kept.
+/// A batch as it is kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Row<'a> {
-    /// The number that it is kept under.
-    pub seq: u64,
-    /// The hash that it is kept under.
+    /// The number of its first line.
+    pub first: u64,
+    /// The number of its last line.
+    pub last: u64,
+    /// The hash of its last line.
     pub hash: &'a [u8],
-    /// The hash of the row before it.
-    pub prev_hash: &'a [u8],
-    /// The line, without its line feed.
-    pub line: &'a [u8],
+    /// Its lines, each with its line feed.
+    pub lines: &'a [u8],
 }
 
-impl Row<'_> {
-    fn check(&self, line: &Line<'_>) -> Result<(), Refused> {
+/// A line of a row, without its line feed.
+struct Piece<'a> {
+    bytes: &'a [u8],
+    is_first: bool,
+    is_last: bool,
+}
+
+impl<'a> Row<'a> {
+    fn pieces(&self) -> impl Iterator<Item = Piece<'a>> {
+        let mut rest = Some(self.lines);
+        let mut is_first = true;
+        std::iter::from_fn(move || {
+            let lines = rest?;
+            let end = memchr(b'\n', lines).unwrap_or(lines.len());
+            let (bytes, behind) = lines.split_at(end);
+            rest = behind.get(1..).filter(|behind| !behind.is_empty());
+            Some(Piece {
+                bytes,
+                is_first: std::mem::take(&mut is_first),
+                is_last: rest.is_none(),
+            })
+        })
+    }
+
+    /// Holds the columns to a line.
+    fn check(&self, piece: &Piece<'_>, line: &Line<'_>) -> Result<(), Refused> {
+        let (first, last) = (!piece.is_first, !piece.is_last);
         let columns = [
-            ("number", self.seq == line.seq),
-            ("hash", self.hash == line.entry_hash.as_bytes()),
-            ("previous hash", self.prev_hash == line.prev_hash.as_bytes()),
+            ("first number", first || self.first == line.seq),
+            ("last number", last || self.last == line.seq),
+            ("hash", last || self.hash == line.entry_hash.as_bytes()),
+            ("end", last || self.lines.ends_with(b"\n")),
         ];
         match columns.into_iter().find(|(_, is_right)| !is_right) {
-            Some((column, _)) => Err(Refused::Column(column, line.seq)),
+            Some((column, _)) => Err(Refused::Column(column)),
             None => Ok(()),
         }
     }
@@ -105,8 +132,8 @@ impl Row<'_> {
 /// Why a row is not taken.
 enum Refused {
     Chain(VerifyError),
-    /// This column of this row.
-    Column(&'static str, u64),
+    /// This column of its row.
+    Column(&'static str),
 }
 
 impl From<VerifyError> for Refused {
@@ -153,17 +180,17 @@ pub enum UpstreamError {
     Chain {
         /// The upstream.
         name: String,
-        /// The number of the row.
+        /// The entry.
         seq: u64,
         /// Why.
         error: VerifyError,
     },
-    /// A row is kept under something that its line does not say.
-    #[error("{name}: the {column} of row {seq} is not what its line says")]
+    /// A batch is kept under something that its lines do not say.
+    #[error("{name}: the {column} that entry {seq} is kept under is not what its line says")]
     Column {
         /// The upstream.
         name: String,
-        /// The number of the row.
+        /// The entry.
         seq: u64,
         /// Which column.
         column: &'static str,
@@ -253,13 +280,18 @@ impl<S: Storage> FileLedger<S> {
         let head = self.contents.tip.head;
         let mut incoming = Incoming::of(upstream.name(), self.contents.tip);
         upstream.rows_from(&head, &mut |row| {
-            let Some(batch) = incoming.take(row, &head)? else {
+            if incoming.is_of_head(row, &head)? {
                 return Ok(());
-            };
-            self.keep(&batch).map_err(|source| UpstreamError::Copy {
-                name: incoming.name.clone(),
-                source,
-            })
+            }
+            for piece in row.pieces() {
+                if let Some(batch) = incoming.take(row, &piece)? {
+                    self.keep(&batch).map_err(|source| UpstreamError::Copy {
+                        name: incoming.name.clone(),
+                        source,
+                    })?;
+                }
+            }
+            Ok(())
         })?;
         incoming.end(&head)
     }
@@ -293,18 +325,22 @@ pub fn compare(upstream: &dyn Upstream, copy: impl Read) -> Result<u64, Upstream
     let mut lines = LineReader::new(copy);
     let mut incoming = Incoming::of(name.clone(), Tip::default());
     upstream.rows_from(&Head::GENESIS, &mut |row| {
-        let ours = lines.next_line().map_err(unreadable)?;
-        let ours = ours.filter(|line| line.ending == Ending::LineFeed);
-        if ours.is_some_and(|line| line.bytes != row.line) {
-            let seq = incoming.lines.tip().head.seq.saturating_add(1);
-            return Err(incoming.differs(seq, Some(row.seq)));
+        for piece in row.pieces() {
+            let ours = lines.next_line().map_err(unreadable)?;
+            let ours = ours.filter(|line| line.ending == Ending::LineFeed);
+            if ours.is_some_and(|line| line.bytes != piece.bytes) {
+                let seq = incoming.next_seq();
+                let found = if piece.is_first { row.first } else { seq };
+                return Err(incoming.differs(seq, Some(found)));
+            }
+            incoming.take(row, &piece)?;
         }
-        incoming.take(row, &Head::GENESIS).map(drop)
+        Ok(())
     })?;
     incoming.end(&Head::GENESIS)?;
     let rest = lines.next_line().map_err(unreadable)?;
     match rest.filter(|line| line.ending == Ending::LineFeed) {
-        Some(_) => Err(incoming.differs(incoming.lines.tip().head.seq.saturating_add(1), None)),
+        Some(_) => Err(incoming.differs(incoming.next_seq(), None)),
         None => Ok(incoming.lines.tip().head.seq),
     }
 }
@@ -326,25 +362,36 @@ impl Incoming {
         }
     }
 
-    /// Takes the next row, the first of which must be that of `head`; `Some` where a batch is whole.
-    fn take(&mut self, row: &Row<'_>, head: &Head) -> Result<Option<EncodedBatch>, UpstreamError> {
-        if !self.has_begun {
-            self.has_begun = true;
-            let is_same = row.seq == head.seq && row.hash == head.hash.as_bytes();
-            return if is_same {
-                Ok(None)
-            } else {
-                Err(self.differs(head.seq, Some(row.seq)))
-            };
+    /// Whether this is the row that ends with `head`, which comes first.
+    fn is_of_head(&mut self, row: &Row<'_>, head: &Head) -> Result<bool, UpstreamError> {
+        if std::mem::replace(&mut self.has_begun, true) {
+            return Ok(false);
         }
-        let taken = self.lines.push(row.line, |line| row.check(line));
+        if row.last == head.seq && row.hash == head.hash.as_bytes() {
+            return Ok(true);
+        }
+        let is_there = row.first <= head.seq && head.seq <= row.last;
+        Err(self.differs(head.seq, is_there.then_some(head.seq)))
+    }
+
+    /// Takes the next line, which is one of `row`; `Some` where a batch is whole.
+    fn take(
+        &mut self,
+        row: &Row<'_>,
+        piece: &Piece<'_>,
+    ) -> Result<Option<EncodedBatch>, UpstreamError> {
+        let taken = (self.lines).push(piece.bytes, |line| row.check(piece, line));
         taken.map_err(|refused| {
-            let (name, seq) = (self.name.clone(), row.seq);
+            let (name, seq) = (self.name.clone(), self.next_seq());
             match refused {
                 Refused::Chain(error) => UpstreamError::Chain { name, seq, error },
-                Refused::Column(column, seq) => UpstreamError::Column { name, seq, column },
+                Refused::Column(column) => UpstreamError::Column { name, seq, column },
             }
         })
+    }
+
+    const fn next_seq(&self) -> u64 {
+        self.lines.tip().head.seq.saturating_add(1)
     }
 
     fn end(&self, head: &Head) -> Result<(), UpstreamError> {
@@ -360,7 +407,7 @@ impl Incoming {
         })
     }
 
-    /// Where entry `seq` should be, there is a row of another number, another line, or nothing.
+    /// Where entry `seq` should be, there is another number, another line, or nothing.
     fn differs(&self, seq: u64, found: Option<u64>) -> UpstreamError {
         let name = self.name.clone();
         if found.is_none_or(|found| found > seq) {

@@ -107,6 +107,13 @@ impl NodeError {
             Self::HeadInFuture { .. } => "clock.head-in-future",
         }
     }
+
+    /// Whether somebody else appended first. Nothing was recorded then, so that it can be decided again on
+    /// what they left: see [`Node::retake`].
+    #[must_use]
+    pub const fn is_overtaken(&self) -> bool {
+        matches!(self, Self::Append(AppendError::HeadMoved { .. }))
+    }
 }
 
 impl<L> std::fmt::Debug for Node<L> {
@@ -356,6 +363,16 @@ impl<L: Ledger> Node<L> {
         catch_up.replay(appended.bytes, self.verifier.as_ref())?;
         self.out_of_step = was_out_of_step;
         Ok(())
+    }
+
+    /// Takes the ledger up as others left it, after one of them appended first.
+    ///
+    /// # Errors
+    /// As [`resume`](Self::resume) and [`recover`](Self::recover).
+    pub fn retake(&mut self, wait: Wait) -> Result<(), NodeError> {
+        self.recover()?;
+        self.release();
+        self.resume(wait)
     }
 
     /// Returns to exactly what is acknowledged after a failed append, if there was one: the ledger

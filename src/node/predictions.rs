@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "a write has a thread of its own")]
 
+mod overtaken;
+
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,7 +20,7 @@ use crate::governance::prediction::{Prediction, PredictionVerdict};
 use crate::governance::rejection::Rejection;
 use crate::governance::scope::CheckContext;
 use crate::governance::time::Timestamp;
-use crate::ledger::{AppendError, Ledger, Recovery, Written};
+use crate::ledger::{AppendError, Ledger, Recovery, Wait, Written};
 
 /// A prediction as it is written, but for the verdict, which any thread can prepare ahead of its turn.
 #[derive(Debug, Clone)]
@@ -194,11 +196,24 @@ impl<L: Ledger> Node<L> {
     /// Records predictions write after write, the next decided while the last is written. The node is
     /// its own again once all of that is durable.
     pub fn record_ahead(&mut self) -> Recording<'_, L> {
+        self.recording(None)
+    }
+
+    /// As [`record_ahead`](Self::record_ahead), where others may append in between after all, because the
+    /// server that kept the turns is gone: then what they overtook is decided again on what they left,
+    /// in the same order. `wait` is how long they are waited for.
+    pub fn record_in_turn(&mut self, wait: Wait) -> Recording<'_, L> {
+        self.recording(Some(wait))
+    }
+
+    fn recording(&mut self, turns: Option<Wait>) -> Recording<'_, L> {
         Recording {
             head: *self.head(),
             node: self,
             under_way: None,
             durable: Vec::new(),
+            turns,
+            when: None,
         }
     }
 
@@ -275,10 +290,15 @@ pub struct Recording<'n, L: Ledger> {
     under_way: Option<UnderWay>,
     /// What is durable and was not reported yet.
     durable: Vec<(u64, PredictionVerdict)>,
+    /// How long to wait for others that append in between; `None` where nobody does.
+    turns: Option<Wait>,
+    /// When the last were to be decided.
+    when: Option<When>,
 }
 
 struct UnderWay {
     writer: JoinHandle<Written>,
+    batch: Arc<EncodedBatch>,
     recorded: Vec<(u64, PredictionVerdict)>,
     recoveries: Vec<Recovery>,
 }
@@ -309,13 +329,14 @@ impl<L: Ledger> Recording<'_, L> {
             Some(_) => Vec::new(),
             None => self.node.ledger.unrecorded_recoveries()?,
         };
-        let at = self.node.time_of(when)?;
+        self.when = Some(when);
+        let at = self.time()?;
         let decided = self.node.decide_predictions(predictions, at);
         if !decided.entries.is_empty() {
             self.write(decided.entries, decided.verdicts, recoveries)?;
         }
         if decided.refused.is_some() {
-            self.settle()?;
+            self.settle_or_again()?;
         }
         Ok(RecordedPredictions {
             recorded: std::mem::take(&mut self.durable),
@@ -328,8 +349,13 @@ impl<L: Ledger> Recording<'_, L> {
     /// # Errors
     /// [`NodeError`] where the last write failed: nothing was acknowledged of it.
     pub fn finish(mut self) -> Result<Vec<(u64, PredictionVerdict)>, NodeError> {
-        self.settle()?;
+        self.settle_or_again()?;
         Ok(std::mem::take(&mut self.durable))
+    }
+
+    fn time(&self) -> Result<Timestamp, NodeError> {
+        let earliest = When::At(self.node.state.clock());
+        self.node.time_of(self.when.unwrap_or(earliest))
     }
 
     /// Begins the next write when the last is durable.
@@ -341,20 +367,25 @@ impl<L: Ledger> Recording<'_, L> {
     ) -> Result<(), NodeError> {
         let first = self.head.seq + 1;
         let batch = (self.node).encode_entries(&self.head, entries, &recoveries);
-        self.settle()?;
-        let begun = batch.and_then(|batch| self.begin(batch));
-        let writer = begun.map_err(|error| self.node.undo(error))?;
+        let batch = batch.map(Arc::new);
+        if let Some(overtaken) = self.settle()? {
+            let batch = batch.map_err(|error| self.node.undo(error))?;
+            return self.record_again(&[overtaken, batch]);
+        }
+        let begun = batch.and_then(|batch| Ok((self.begin(Arc::clone(&batch))?, batch)));
+        let (writer, batch) = begun.map_err(|error| self.node.undo(error))?;
         self.under_way = Some(UnderWay {
             writer,
+            batch,
             recorded: (first..).zip(verdicts).collect(),
             recoveries,
         });
         Ok(())
     }
 
-    fn begin(&mut self, batch: EncodedBatch) -> Result<JoinHandle<Written>, NodeError> {
+    fn begin(&mut self, batch: Arc<EncodedBatch>) -> Result<JoinHandle<Written>, NodeError> {
         let (previous, head) = (*batch.previous(), *batch.head());
-        let writing = self.node.ledger.begin(&previous, Arc::new(batch))?;
+        let writing = self.node.ledger.begin(&previous, batch)?;
         let writer = thread::Builder::new().name("althing-writer".into());
         let writer = writer.spawn(|| writing.run())?;
         self.head = head;
@@ -363,10 +394,10 @@ impl<L: Ledger> Recording<'_, L> {
         Ok(writer)
     }
 
-    /// Waits for the write that is under way.
-    fn settle(&mut self) -> Result<(), NodeError> {
+    /// Waits for the write that is under way. Returns it where others have overtaken it and take turns.
+    fn settle(&mut self) -> Result<Option<Arc<EncodedBatch>>, NodeError> {
         let Some(under_way) = self.under_way.take() else {
-            return Ok(());
+            return Ok(None);
         };
         let written = under_way.writer.join().unwrap_or_else(|_| {
             let error = io::Error::other("the thread that was writing ended in a panic");
@@ -374,12 +405,16 @@ impl<L: Ledger> Recording<'_, L> {
         });
         if let Err(error) = self.node.ledger.end(written) {
             self.head = *self.node.head();
-            return Err(self.node.undo(error.into()));
+            let error = self.node.undo(error.into());
+            if error.is_overtaken() && self.turns.is_some() {
+                return Ok(Some(under_way.batch));
+            }
+            return Err(error);
         }
         self.node.out_of_step = false;
         self.node.mark_recorded(&under_way.recoveries);
         self.durable.extend(under_way.recorded);
-        Ok(())
+        Ok(None)
     }
 }
 

@@ -124,11 +124,7 @@ impl SubmitError {
 
     /// Whether somebody else appended first, so that the command is to be decided again on that.
     fn is_overtaken(&self) -> bool {
-        matches!(
-            self,
-            Self::Failed(error)
-                if matches!(error.as_ref(), NodeError::Append(AppendError::HeadMoved { .. }))
-        )
+        matches!(self, Self::Failed(error) if error.is_overtaken())
     }
 }
 

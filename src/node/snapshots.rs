@@ -20,7 +20,7 @@ use crate::identity::{MlDsaVerifier, SecretError};
 use crate::ledger::prefix::{self, Mismatch};
 use crate::ledger::snapshots::{SnapshotFile, SnapshotFiles, SnapshotKey};
 use crate::ledger::storage::{Disk, Storage};
-use crate::ledger::{FileLedger, Ledger as _, LedgerReader, OpenError, OpenOptions};
+use crate::ledger::{FileLedger, Ledger as _, LedgerReader, OpenError, OpenOptions, Upstream};
 use crate::parallel::{Parallel, Watcher};
 use crate::replay::Replayed;
 use crate::replay::snapshot::{Header, Snapshot, SnapshotError, write};
@@ -212,6 +212,7 @@ pub struct Snapshots<S: Storage = Disk> {
     state_dir: StateDir,
     policy: SnapshotPolicy,
     watcher: Option<Arc<dyn Watcher + Send + Sync>>,
+    upstream: Option<Arc<dyn Upstream>>,
 }
 
 impl<S: Storage> fmt::Debug for Snapshots<S> {
@@ -240,6 +241,7 @@ impl<S: Storage + Clone> Snapshots<S> {
             state_dir,
             policy: SnapshotPolicy::default(),
             watcher: None,
+            upstream: None,
         }
     }
 
@@ -247,6 +249,14 @@ impl<S: Storage + Clone> Snapshots<S> {
     #[must_use]
     pub fn watched_by(mut self, watcher: Arc<dyn Watcher + Send + Sync>) -> Self {
         self.watcher = Some(watcher);
+        self
+    }
+
+    /// Takes what `upstream` holds and the ledger lacks whenever it is opened for writing: see
+    /// [`FileLedger::catch_up`].
+    #[must_use]
+    pub fn catching_up_with(mut self, upstream: Option<Arc<dyn Upstream>>) -> Self {
+        self.upstream = upstream;
         self
     }
 
@@ -441,7 +451,12 @@ impl<S: Storage + Clone> Snapshots<S> {
             prefix,
             ..options
         };
-        let ledger = FileLedger::open_on(self.storage.clone(), &self.ledger_dir, options)?;
+        let mut ledger = FileLedger::open_on(self.storage.clone(), &self.ledger_dir, options)?;
+        if let Some(upstream) = &self.upstream {
+            ledger
+                .catch_up(upstream.as_ref())
+                .map_err(OpenError::from)?;
+        }
         let used = snapshot.filter(|_| ledger.prefix() == prefix.as_ref());
         let from = used.as_ref().map(|snapshot| snapshot.header().seq);
         let parallel = self.parallel(verifier.as_ref());

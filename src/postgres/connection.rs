@@ -16,6 +16,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::{Address, with_sources};
+use super::watch::Watch;
 
 /// How long one host is tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,15 +30,43 @@ const SILENCE: Duration = Duration::from_secs(20);
 /// A connection with what was noticed on it.
 pub(super) struct Connection {
     pub(super) client: Client,
-    /// The statement that inserts rows, once it was needed.
+    /// The statement that inserts a batch, once it was needed.
     insert: Option<Statement>,
     /// Whether the server warned that a commit may not have reached its standbys.
     is_in_doubt: Arc<AtomicBool>,
+    /// How a watch speaks to the server.
+    tls: Option<ClientConfig>,
+    watch: Option<Arc<Watch>>,
+}
+
+/// There is no connection.
+pub(super) struct Unconnected {
+    pub(super) error: io::Error,
+    /// Whether it may help to wait.
+    pub(super) may_pass: bool,
+}
+
+impl Unconnected {
+    fn of_server(error: &postgres::Error) -> Self {
+        Self {
+            error: io::Error::other(with_sources(error)),
+            may_pass: is_of_the_connection(error),
+        }
+    }
+}
+
+impl From<io::Error> for Unconnected {
+    fn from(error: io::Error) -> Self {
+        Self {
+            error,
+            may_pass: false,
+        }
+    }
 }
 
 impl Connection {
     /// Connects to the first host that takes writes.
-    pub(super) fn open(address: &Address) -> io::Result<Self> {
+    pub(super) fn open(address: &Address) -> Result<Self, Unconnected> {
         let mut config = address.config.clone();
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
@@ -60,30 +89,41 @@ impl Connection {
             }
         };
         config.notice_callback(notice);
-        let connected = if address.config.get_ssl_mode() == SslMode::Disable {
-            config.connect(postgres::NoTls)
-        } else {
-            let tls = client_config(address.root_certificates.as_deref())?;
-            config.connect(MakeRustlsConnect::new(tls))
+        let tls = match address.config.get_ssl_mode() {
+            SslMode::Disable => None,
+            _ => Some(client_config(address.root_certificates.as_deref())?),
         };
-        let mut client = connected.map_err(|error| io::Error::other(with_sources(&error)))?;
-        insist_on_durability(&mut client)
-            .map_err(|error| io::Error::other(with_sources(&error)))?;
+        let connected = match &tls {
+            None => config.connect(postgres::NoTls),
+            Some(tls) => config.connect(MakeRustlsConnect::new(tls.clone())),
+        };
+        let mut client = connected.map_err(|error| Unconnected::of_server(&error))?;
+        insist_on_durability(&mut client).map_err(|error| Unconnected::of_server(&error))?;
         Ok(Self {
             client,
             insert: None,
             is_in_doubt,
+            tls,
+            watch: None,
         })
     }
 
-    /// The statement that inserts the rows of a batch: numbers, hashes, hashes before, lines.
+    /// What ends an append that takes longer than `limit`.
+    pub(super) fn watch(&mut self, limit: Duration) -> io::Result<Arc<Watch>> {
+        if let Some(watch) = &self.watch {
+            return Ok(Arc::clone(watch));
+        }
+        let watch = Watch::start(self.client.cancel_token(), self.tls.clone(), limit)?;
+        Ok(Arc::clone(self.watch.insert(Arc::new(watch))))
+    }
+
+    /// The statement that inserts a batch: its first and last number, its hash, its lines.
     pub(super) fn prepared_insert(&mut self, schema: &str) -> Result<Statement, postgres::Error> {
         if let Some(insert) = &self.insert {
             return Ok(insert.clone());
         }
         let insert = self.client.prepare(&format!(
-            "INSERT INTO {schema}.entries (seq, hash, prev_hash, line)
-             SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bytea[])"
+            "INSERT INTO {schema}.batches (first, last, hash, lines) VALUES ($1, $2, $3, $4)"
         ))?;
         Ok(self.insert.insert(insert).clone())
     }
@@ -150,10 +190,11 @@ pub(super) fn is_of_the_connection(error: &postgres::Error) -> bool {
     }
 }
 
-/// Whether the constraints refused a row: the head is another, or the row is there already.
+/// Whether the constraints refused a batch: the head is another, or the batch is there already.
 pub(super) fn is_conflict(error: &postgres::Error) -> bool {
-    matches!(
-        error.code(),
-        Some(code) if *code == SqlState::UNIQUE_VIOLATION || *code == SqlState::FOREIGN_KEY_VIOLATION
-    )
+    let conflicts = [
+        SqlState::UNIQUE_VIOLATION,
+        SqlState::INTEGRITY_CONSTRAINT_VIOLATION,
+    ];
+    error.code().is_some_and(|code| conflicts.contains(code))
 }

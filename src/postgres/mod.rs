@@ -19,6 +19,7 @@ mod address;
 mod connection;
 mod schema;
 mod table;
+mod watch;
 
 pub use address::{Address, AddressError};
 pub use table::Table;

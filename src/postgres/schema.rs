@@ -3,7 +3,7 @@
 use postgres::Client;
 
 /// What makes each version of the one before it. A released step is never changed.
-const STEPS: [&str; 1] = [ENTRIES];
+const STEPS: [&str; 2] = [ENTRIES, BATCHES];
 
 /// Version 1: the lines, in the order of their numbers.
 ///
@@ -40,6 +40,100 @@ END $$;
 CREATE TRIGGER announce_entries AFTER INSERT ON {schema}.entries
     FOR EACH STATEMENT EXECUTE FUNCTION {schema}.announce();
 ";
+
+/// Version 2: a row is a batch, so that constraints are looked at once for each and not for each line.
+///
+/// - A row continues the head, or is refused: `continue_head` holds its number and its first line to the
+///   last row, and its columns to its lines. It believes nothing that the caller could put into its
+///   search path.
+/// - Two writers that continue the same head collide in the primary key.
+/// - A batch is there whole or not at all, as any row.
+/// - As before, nothing is changed or removed.
+///
+/// Whatever privileges there were to read and append to the old table hold for the new one.
+const BATCHES: &str = r#"
+LOCK TABLE {schema}.entries IN ACCESS EXCLUSIVE MODE;
+CREATE TABLE {schema}.batches (
+    first bigint PRIMARY KEY,
+    last bigint NOT NULL,
+    hash bytea NOT NULL,
+    lines bytea NOT NULL
+);
+ALTER TABLE {schema}.batches ALTER lines SET STORAGE EXTERNAL;
+COMMENT ON TABLE {schema}.batches IS 'The batches of one ledger. Only ever appended to.';
+COMMENT ON COLUMN {schema}.batches.first IS 'The number of the first line.';
+COMMENT ON COLUMN {schema}.batches.last IS 'The number of the last line.';
+COMMENT ON COLUMN {schema}.batches.hash IS 'The hash of the last line.';
+COMMENT ON COLUMN {schema}.batches.lines IS 'The lines, each with its line feed.';
+
+INSERT INTO {schema}.batches (first, last, hash, lines)
+SELECT min(seq), max(seq), (array_agg(hash ORDER BY seq DESC))[1],
+    string_agg(line, '\x0a' ORDER BY seq) || '\x0a'
+FROM (
+    SELECT seq, hash, line, sum(begins) OVER (ORDER BY seq) AS number
+    FROM (
+        SELECT seq, hash, line,
+            (position('"batch":[1,'::bytea IN substr(line, 1, 64)) > 0)::integer AS begins
+        FROM {schema}.entries
+    ) AS marked
+) AS numbered
+GROUP BY number;
+
+CREATE FUNCTION {schema}.continue_head() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    head_last bigint;
+    head_hash bytea;
+    lines integer := NEW.last - NEW.first + 1;
+    size integer := octet_length(NEW.lines);
+    first_end integer := position('\x0a'::bytea IN NEW.lines);
+BEGIN
+    SELECT last, hash INTO head_last, head_hash FROM {schema}.batches ORDER BY first DESC LIMIT 1;
+    IF NOT FOUND THEN
+        head_last := 0;
+        head_hash := decode(repeat('00', 32), 'hex');
+    END IF;
+    IF NEW.first <> head_last + 1 OR substr(NEW.lines, first_end - 146, 64)
+        <> convert_to(encode(head_hash, 'hex'), 'UTF8')
+    THEN
+        RAISE EXCEPTION 'batch % does not continue the head, which is entry %', NEW.first, head_last
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    IF size > lines * 1048577::bigint
+        OR position(convert_to('"seq":' || NEW.first || ',"batch":[1,' || lines || '],', 'UTF8')
+            IN substr(NEW.lines, 1, 64)) = 0
+        OR substr(NEW.lines, size - 66) <> convert_to(encode(NEW.hash, 'hex') || E'"}\n', 'UTF8')
+    THEN
+        RAISE EXCEPTION 'batch % is not what its lines say', NEW.first
+            USING ERRCODE = 'check_violation';
+    END IF;
+    PERFORM pg_notify('{schema}_entries', '');
+    RETURN NEW;
+END $$;
+CREATE TRIGGER continue_head BEFORE INSERT ON {schema}.batches
+    FOR EACH ROW EXECUTE FUNCTION {schema}.continue_head();
+CREATE TRIGGER append_only_rows BEFORE UPDATE OR DELETE ON {schema}.batches
+    FOR EACH ROW EXECUTE FUNCTION {schema}.refuse_change();
+CREATE TRIGGER append_only_table BEFORE TRUNCATE ON {schema}.batches
+    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.refuse_change();
+
+DO $$
+DECLARE
+    granted record;
+BEGIN
+    FOR granted IN
+        SELECT privilege_type AS privilege,
+            CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END AS grantee
+        FROM pg_class, aclexplode(relacl)
+        WHERE pg_class.oid = '{schema}.entries'::regclass AND grantee <> relowner
+            AND privilege_type IN ('SELECT', 'INSERT')
+    LOOP
+        EXECUTE format('GRANT %s ON {schema}.batches TO %s', granted.privilege, granted.grantee);
+    END LOOP;
+END $$;
+DROP TABLE {schema}.entries;
+DROP FUNCTION {schema}.announce();
+"#;
 
 /// The version that this program knows.
 pub(super) const VERSION: i32 = STEPS.len() as i32;

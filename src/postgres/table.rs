@@ -12,28 +12,45 @@ use postgres::error::SqlState;
 use postgres::fallible_iterator::FallibleIterator as _;
 
 use super::address::{Address, with_sources};
-use super::connection::{Connection, is_conflict, is_of_the_connection};
+use super::connection::{Connection, Unconnected, is_conflict, is_of_the_connection};
 use super::schema;
 use crate::chain::line::{EncodedBatch, Head};
 use crate::governance::digest::Digest;
 use crate::ledger::{AppendError, Row, Upstream, UpstreamError, Wait};
 
-/// How long an append looks for a server that takes it, after the one that it had is gone.
+/// How long an append looks for a server that takes it, after the one that it had is gone; and how long a
+/// server may take for it.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Commits something that nobody reads.
+const COMMIT: &str = "SELECT pg_logical_emit_message(true, 'althing', '')";
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The ledger of one schema, through one connection.
 ///
-/// Compare-and-append is the constraints': a row names the number and hash of the row before it. An
-/// append whose answer is lost is tried again as it is, on whatever server takes writes by then: its
-/// hashes tell its rows from anybody else's, so it is there once. Turns are an advisory lock, which the
+/// Compare-and-append is the constraints': a row, which is a batch, continues the last one or is refused.
+/// An append whose answer is lost is tried again as it is, on whatever server takes writes by then: its
+/// hash tells it from anybody else's, so it is there once. Turns are an advisory lock, which the
 /// end of a connection gives back.
 pub struct Table {
     address: Address,
-    patience: Duration,
+    times: Times,
+    tell: Option<Tell>,
     slot: Mutex<Slot>,
+}
+
+/// Whom to tell that a server is waited for.
+type Tell = Box<dyn Fn(&str) + Send + Sync>;
+
+/// How long servers are waited for.
+#[derive(Clone, Copy)]
+struct Times {
+    /// For the first connection.
+    first: Duration,
+    /// For another server, and for the end of an append.
+    patience: Duration,
 }
 
 /// A place for one connection.
@@ -58,7 +75,11 @@ impl Table {
     pub const fn new(address: Address) -> Self {
         Self {
             address,
-            patience: PATIENCE,
+            times: Times {
+                first: Duration::ZERO,
+                patience: PATIENCE,
+            },
+            tell: None,
             slot: Mutex::new(Slot {
                 connection: None,
                 has_served: false,
@@ -66,10 +87,29 @@ impl Table {
         }
     }
 
-    /// Looks for a server for so long, instead of a minute, when the one that it had is gone.
+    /// Looks for a server for so long, instead of a minute, when the one that it had is gone, and gives a
+    /// server so long for an append.
     #[must_use]
     pub const fn with_patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+        self.times.patience = patience;
+        self
+    }
+
+    /// Looks for a server for so long at first, too: one may just be taking another's place. Without
+    /// this, the first look decides.
+    #[must_use]
+    pub const fn waiting(mut self, wait: Wait) -> Self {
+        self.times.first = match wait {
+            Wait::No => Duration::ZERO,
+            Wait::For(time) => time,
+        };
+        self
+    }
+
+    /// Tells `tell`, in a sentence, whenever it begins to wait for a server.
+    #[must_use]
+    pub fn telling(mut self, tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.tell = Some(Box::new(tell));
         self
     }
 
@@ -91,6 +131,61 @@ impl Table {
         self.ask_unless(|| false, ask)
     }
 
+    /// Says that there is no server at the moment.
+    fn say_that_it_waits(&self, error: &io::Error, time: Duration) {
+        if let Some(tell) = &self.tell {
+            let name = self.name();
+            tell(&format!(
+                "{name}: {error}; waiting up to {} s for a server that takes writes",
+                time.as_secs_f64()
+            ));
+        }
+    }
+
+    /// Asks on one connection after the other, for as long as a server that is gone may be replaced.
+    /// With an error comes whether it is the last word all the same.
+    fn ask_until_answered<T>(
+        &self,
+        mut ask: impl FnMut(&mut Connection) -> Result<T, (postgres::Error, bool)>,
+    ) -> Result<T, Unanswered> {
+        let mut slot = self.lock();
+        let began = Instant::now();
+        let mut is_first = true;
+        let mut was_sent = false;
+        loop {
+            let had_served = slot.has_served;
+            let error = match slot.connection(&self.address) {
+                Err(unconnected) if had_served || unconnected.may_pass => unconnected.error,
+                Err(Unconnected { error, .. }) => return Err(Unanswered { error, was_sent }),
+                Ok(connection) => match ask(connection) {
+                    Ok(answer) => return Ok(answer),
+                    Err((error, is_final)) => {
+                        was_sent |= may_have_arrived(&error);
+                        let may_pass = is_of_the_connection(&error);
+                        let error = io::Error::other(with_sources(&error));
+                        if !may_pass || is_final {
+                            return Err(Unanswered { error, was_sent });
+                        }
+                        error
+                    }
+                },
+            };
+            slot.connection = None;
+            let time = if slot.has_served {
+                self.times.patience
+            } else {
+                self.times.first
+            };
+            if began.elapsed() >= time {
+                return Err(Unanswered { error, was_sent });
+            }
+            if std::mem::take(&mut is_first) {
+                self.say_that_it_waits(&error, time);
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
     /// As [`ask`](Self::ask), but not again where `has_begun` says that too much came of it already.
     fn ask_unless<T>(
         &self,
@@ -98,33 +193,24 @@ impl Table {
         mut ask: impl FnMut(&mut Connection) -> Result<T, postgres::Error>,
     ) -> Result<T, UpstreamError> {
         let asked = self
-            .lock()
-            .ask_until_answered(&self.address, self.patience, |connection| {
-                ask(connection).map_err(|error| (error, has_begun()))
-            });
+            .ask_until_answered(|connection| ask(connection).map_err(|error| (error, has_begun())));
         asked.map_err(|unanswered| self.failed(unanswered.error))
     }
 
-    /// Inserts the rows of a batch in one statement, and so in one transaction.
     fn insert(
         &self,
         connection: &mut Connection,
         batch: &EncodedBatch,
     ) -> Result<(), postgres::Error> {
-        let entries = batch.entries();
-        let lines = entries.iter().map(|it| batch.bytes().get(it.range.clone()));
-        let lines: Vec<&[u8]> = lines.map(Option::unwrap_or_default).collect();
-        let numbers: Vec<i64> = entries.iter().map(|it| it.seq.cast_signed()).collect();
-        let hashes: Vec<&[u8]> = entries.iter().map(|it| &it.hash.as_bytes()[..]).collect();
-        let first = &batch.previous().hash.as_bytes()[..];
-        let before: Vec<&[u8]> = std::iter::once(first)
-            .chain(hashes.iter().copied())
-            .take(entries.len())
-            .collect();
+        let (first, head) = (first_of(batch), batch.head());
         let insert = connection.prepared_insert(&self.address.schema)?;
+        let hash = &head.hash.as_bytes()[..];
         connection
             .client
-            .execute(&insert, &[&numbers, &hashes, &before, &lines])
+            .execute(
+                &insert,
+                &[&first, &head.seq.cast_signed(), &hash, &batch.bytes()],
+            )
             .map(drop)
     }
 
@@ -135,15 +221,16 @@ impl Table {
         batch: &EncodedBatch,
     ) -> Result<Result<(), AppendError>, postgres::Error> {
         let schema = &self.address.schema;
-        let ours = batch.head();
-        let select = format!("SELECT hash FROM {schema}.entries WHERE seq = $1");
-        let seq = ours.seq.cast_signed();
-        let found = connection.client.query_opt(&select, &[&seq])?;
-        // Each row binds all rows before it: if the last is ours, all are.
-        if found.is_some_and(|row| row.get::<_, &[u8]>(0) == ours.hash.as_bytes()) {
+        let select = format!("SELECT hash FROM {schema}.batches WHERE first = $1");
+        let found = connection.client.query_opt(&select, &[&first_of(batch)])?;
+        // Each line binds all lines before it: if the last is ours, all are.
+        if found.is_some_and(|row| row.get::<_, &[u8]>(0) == batch.head().hash.as_bytes()) {
+            // It may be there and nowhere else: an earlier commit may not have waited for its standbys.
+            // One behind it does.
+            connection.client.execute(COMMIT, &[])?;
             return Ok(Ok(()));
         }
-        let select = format!("SELECT seq, hash FROM {schema}.entries ORDER BY seq DESC LIMIT 1");
+        let select = format!("SELECT last, hash FROM {schema}.batches ORDER BY first DESC LIMIT 1");
         let head = connection.client.query_opt(&select, &[])?;
         let head = head.map_or(Head::GENESIS, |row| Head {
             seq: row.get::<_, i64>(0).cast_unsigned(),
@@ -160,17 +247,21 @@ impl Table {
         connection: &mut Connection,
         batch: &EncodedBatch,
     ) -> Result<Result<(), AppendError>, postgres::Error> {
-        match self.insert(connection, batch) {
-            Ok(()) if connection.take_doubt() => {
-                let reason = "the server warns that its standbys may not have it";
-                Ok(Err(AppendError::DurabilityUnknown(io::Error::other(
-                    reason,
-                ))))
-            }
-            Ok(()) => Ok(Ok(())),
+        let watch = match connection.watch(self.times.patience) {
+            Ok(watch) => watch,
+            Err(error) => return Ok(Err(AppendError::Io(error))),
+        };
+        let outcome = watch.over(|| match self.insert(connection, batch) {
             Err(error) if is_conflict(&error) => self.judge(connection, batch),
-            Err(error) => Err(error),
+            inserted => inserted.map(Ok),
+        })?;
+        if outcome.is_ok() && connection.take_doubt() {
+            let reason = "the server warns that its standbys may not have it";
+            return Ok(Err(AppendError::DurabilityUnknown(io::Error::other(
+                reason,
+            ))));
         }
+        Ok(outcome)
     }
 }
 
@@ -182,41 +273,7 @@ struct Unanswered {
 }
 
 impl Slot {
-    /// Asks on one connection after the other, for as long as a server that is gone may be replaced.
-    /// With an error comes whether it is the last word all the same.
-    fn ask_until_answered<T>(
-        &mut self,
-        address: &Address,
-        patience: Duration,
-        mut ask: impl FnMut(&mut Connection) -> Result<T, (postgres::Error, bool)>,
-    ) -> Result<T, Unanswered> {
-        let deadline = Instant::now() + patience;
-        let mut was_sent = false;
-        loop {
-            let error = match self.connection(address) {
-                Err(error) => error,
-                Ok(connection) => match ask(connection) {
-                    Ok(answer) => return Ok(answer),
-                    Err((error, is_final)) => {
-                        was_sent |= may_have_arrived(&error);
-                        let may_pass = is_of_the_connection(&error);
-                        let error = io::Error::other(with_sources(&error));
-                        if !may_pass || is_final {
-                            return Err(Unanswered { error, was_sent });
-                        }
-                        error
-                    }
-                },
-            };
-            self.connection = None;
-            if !self.has_served || Instant::now() >= deadline {
-                return Err(Unanswered { error, was_sent });
-            }
-            thread::sleep(PAUSE);
-        }
-    }
-
-    fn connection(&mut self, address: &Address) -> io::Result<&mut Connection> {
+    fn connection(&mut self, address: &Address) -> Result<&mut Connection, Unconnected> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => Connection::open(address)?,
@@ -224,6 +281,11 @@ impl Slot {
         self.has_served = true;
         Ok(self.connection.insert(connection))
     }
+}
+
+/// The number of the first line.
+fn first_of(batch: &EncodedBatch) -> i64 {
+    (batch.previous().seq + 1).cast_signed()
 }
 
 /// Whether the server may have got what was sent, and not have lived to answer.
@@ -243,6 +305,10 @@ impl Upstream for Table {
         let problem = match self.ask(|it| schema::version(&mut it.client, name))? {
             Some(schema::VERSION) => return Ok(()),
             None | Some(0) => format!("there is no ledger in schema {name}"),
+            Some(version) if version < schema::VERSION => format!(
+                "schema {name} has version {version}, which `althing init` of its owner brings up to {}",
+                schema::VERSION
+            ),
             Some(version) => format!(
                 "schema {name} has version {version}, and this program knows version {}",
                 schema::VERSION
@@ -289,8 +355,7 @@ impl Upstream for Table {
     }
 
     fn append(&self, batch: &EncodedBatch) -> Result<(), AppendError> {
-        let mut slot = self.lock();
-        let asked = slot.ask_until_answered(&self.address, self.patience, |connection| {
+        let asked = self.ask_until_answered(|connection| {
             self.try_append(connection, batch)
                 .map_err(|error| (error, false))
         });
@@ -309,8 +374,11 @@ impl Upstream for Table {
         take: &mut dyn FnMut(&Row<'_>) -> Result<(), UpstreamError>,
     ) -> Result<(), UpstreamError> {
         let select = format!(
-            "SELECT seq, hash, prev_hash, line FROM {}.entries WHERE seq >= $1 ORDER BY seq",
-            self.address.schema
+            "SELECT first, last, hash, CASE WHEN last = $1 THEN '' ELSE lines END
+             FROM {schema}.batches
+             WHERE first >= coalesce((SELECT max(first) FROM {schema}.batches WHERE first <= $1), 0)
+             ORDER BY first",
+            schema = self.address.schema
         );
         let from = head.seq.cast_signed();
         // What `take` refuses is no failure of the server's.
@@ -322,10 +390,10 @@ impl Upstream for Table {
             while let Some(row) = rows.next()? {
                 has_begun.set(true);
                 let row = Row {
-                    seq: row.get::<_, i64>(0).cast_unsigned(),
-                    hash: row.get(1),
-                    prev_hash: row.get(2),
-                    line: row.get(3),
+                    first: row.get::<_, i64>(0).cast_unsigned(),
+                    last: row.get::<_, i64>(1).cast_unsigned(),
+                    hash: row.get(2),
+                    lines: row.get(3),
                 };
                 if let Err(error) = take(&row) {
                     refused = Some(error);

@@ -296,15 +296,27 @@ impl Writer {
                         done.push((place, answer.map(Done::Decided).map_err(Arc::new)));
                     }
                 }
-                Err(error) => {
-                    self.note(&error);
-                    let error = Arc::new(error);
-                    done.extend(places.into_iter().map(|it| (it, Err(Arc::clone(&error)))));
-                }
+                Err(error) => match self.after(error) {
+                    // What the others left may answer some of it.
+                    Ok(()) => drop(later.splice(..0, places)),
+                    Err(error) => {
+                        self.note(&error);
+                        done.extend(places.into_iter().map(|it| (it, Err(Arc::clone(&error)))));
+                    }
+                },
             }
         }
         round.places = later;
         done
+    }
+
+    /// Goes on where another process was faster, after a change of the server that keeps the turns.
+    fn after(&mut self, error: NodeError) -> Result<(), Arc<NodeError>> {
+        if !error.is_overtaken() {
+            return Err(Arc::new(error));
+        }
+        self.node.release();
+        self.take_up(self.around.wait).map_err(Arc::new)
     }
 
     /// What was recorded under a key before.

@@ -11,7 +11,7 @@ use crate::server::{self, Cluster};
 use crate::suite::{copy, table};
 
 /// The roles as the documentation makes them.
-fn documented_roles() -> String {
+pub fn documented_roles() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/postgresql.md");
     let text = fs::read_to_string(path).unwrap();
     let (_, behind) = text.split_once("```sql\n").unwrap();
@@ -40,16 +40,20 @@ fn the_documented_roles_may_do_what_they_need_and_no_more() {
             .unwrap_or_else(|error| panic!("{role}: {error}"));
     }
     assert_eq!(reader.append(&next).unwrap_err().code(), "ledger.io");
-    writer.append(&next).unwrap();
+    // Whose answer was lost asks once more.
+    for _ in 0..2 {
+        writer.append(&next).unwrap();
+    }
     for role in ["althing_writer", "althing_reader"] {
         let mut client = cluster.client_of(role);
         for change in [
-            "UPDATE althing.entries SET line = 'x'",
-            "DELETE FROM althing.entries",
-            "TRUNCATE althing.entries",
-            "ALTER TABLE althing.entries DISABLE TRIGGER ALL",
-            "DROP TABLE althing.entries",
-            "INSERT INTO althing.migrations (version) VALUES (2)",
+            "UPDATE althing.batches SET lines = 'x'",
+            "DELETE FROM althing.batches",
+            "TRUNCATE althing.batches",
+            "ALTER TABLE althing.batches DISABLE TRIGGER ALL",
+            "DROP TABLE althing.batches",
+            "DROP TRIGGER continue_head ON althing.batches",
+            "INSERT INTO althing.migrations (version) VALUES (9)",
         ] {
             let error = client.batch_execute(change).unwrap_err();
             let code = error.code().map(|code| code.code().to_owned());

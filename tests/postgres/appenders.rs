@@ -34,11 +34,11 @@ pub fn setting(name: &str, default: usize) -> usize {
     env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
-fn start() -> Timestamp {
+pub fn start() -> Timestamp {
     Timestamp::parse_rfc3339("2026-03-01T00:00:00Z").unwrap()
 }
 
-fn numbered(name: &str) -> Command {
+pub fn numbered(name: &str) -> Command {
     let mut prediction = prediction("triage");
     prediction.request_id = Some(name.parse().unwrap());
     Command::RecordPrediction(prediction)

@@ -1,7 +1,7 @@
 //! Every command works where `--ledger` names a database.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -26,14 +26,21 @@ impl Machine {
     }
 
     pub fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_althing"))
+        self.command(arguments).output().unwrap()
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_althing"));
+        command
             .args(arguments)
             .env("ALTHING_LEDGER", &self.url)
             .env("ALTHING_KEYS", &self.keys)
             .env("ALTHING_STATE", self.state.path().join("state"))
             .env("NO_COLOR", "1")
-            .output()
-            .unwrap()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
     }
 
     /// What a command prints that must succeed.
@@ -138,11 +145,11 @@ fn what_is_wrong_with_a_url_is_said() {
         ),
     ];
     for (url, code) in cases {
-        let said = Machine::new(url, keys.path()).failure(&["log"]);
+        let said = Machine::new(url, keys.path()).failure(&["log", "--wait", "0"]);
         assert!(said.contains(code), "{url}: {said}");
     }
     let secret = "postgres://althing:hunter2@127.0.0.1:1/postgres";
-    let said = Machine::new(secret, keys.path()).failure(&["log", "--verbose"]);
+    let said = Machine::new(secret, keys.path()).failure(&["log", "--verbose", "--wait", "0"]);
     assert!(!said.contains("hunter2"), "{said}");
 }
 

@@ -311,6 +311,17 @@ impl Cluster {
         self.make_standby(dead);
     }
 
+    /// Stops a server, which comes back with [`restart`](Self::restart).
+    pub fn stop(&self, index: usize) {
+        let data = self.data(index);
+        let arguments = ["-D", text(&data), "-m", "fast", "-w", "stop"];
+        self.programs.run("pg_ctl", &arguments);
+    }
+
+    pub fn restart(&self, index: usize) {
+        self.start_server(index);
+    }
+
     /// `kill -9` for the server and whatever it started.
     fn kill(&self, index: usize) {
         let pid = fs::read_to_string(self.data(index).join("postmaster.pid")).unwrap();

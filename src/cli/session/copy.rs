@@ -11,7 +11,9 @@ use crate::chain::place::Prefix;
 use crate::cli::error::Failure;
 use crate::cli::upstream;
 use crate::ledger::upstream::compare;
-use crate::ledger::{FileLedger, Ledger as _, LedgerReader, OpenError, OpenOptions};
+use crate::ledger::{
+    FileLedger, Ledger as _, LedgerReader, OpenError, OpenOptions, UnreadLedger, Upstream,
+};
 
 impl Session {
     /// Holds what the ledger is a copy of to the copy, byte by byte, if it is one; its name.
@@ -80,6 +82,22 @@ impl Session {
             Err(OpenError::InUse { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What the ledger's directory is to take the rest from once it is opened, so that it is read once; one
+    /// that holds nothing yet is fetched first.
+    pub fn to_catch_up_with(&self) -> Result<Option<Arc<dyn Upstream>>, Failure> {
+        let Some(upstream) = &self.upstream else {
+            return Ok(None);
+        };
+        let copy = UnreadLedger::list(&self.ledger);
+        if self.is_caught_up.get() || copy.is_none_or(|copy| copy.bytes() == 0) {
+            self.catch_up()?;
+            return Ok(None);
+        }
+        upstream.check()?;
+        self.is_caught_up.set(true);
+        Ok(Some(Arc::clone(upstream)))
     }
 
     /// What a snapshot stands for need not be read to open the copy.

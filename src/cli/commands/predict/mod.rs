@@ -212,7 +212,7 @@ impl Recorder<'_> {
         }
         let mut turn = Turn {
             session: self.session,
-            recording: self.node.record_ahead(),
+            recording: self.node.record_in_turn(self.session.wait()),
             report: &mut self.report,
             progress: &self.progress,
         };
