@@ -300,7 +300,6 @@ impl Writer {
                     // What the others left may answer some of it.
                     Ok(()) => drop(later.splice(..0, places)),
                     Err(error) => {
-                        self.note(&error);
                         done.extend(places.into_iter().map(|it| (it, Err(Arc::clone(&error)))));
                     }
                 },
@@ -313,6 +312,7 @@ impl Writer {
     /// Goes on where another process was faster, after a change of the server that keeps the turns.
     fn after(&mut self, error: NodeError) -> Result<(), Arc<NodeError>> {
         if !error.is_overtaken() {
+            self.note(&error);
             return Err(Arc::new(error));
         }
         self.node.release();
