@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{PreparedPrediction, Recording};
+use super::{PreparedPrediction, PreparedPredictions, Recording};
 use crate::chain::line::{EncodedBatch, Line};
 use crate::governance::event::Event;
 use crate::ledger::Ledger;
@@ -59,15 +59,16 @@ impl<L: Ledger> Recording<'_, L> {
 
 /// The predictions in a batch. Nothing copies them before they are needed again.
 fn predictions_of(batch: &EncodedBatch) -> Result<Vec<PreparedPrediction>, NodeError> {
+    let unreadable = |error: &dyn ToString| NodeError::Event(error.to_string());
+    let mut predictions = PreparedPredictions::default();
     let lines = batch.bytes().split(|byte| *byte == b'\n');
-    let lines = lines.filter(|line| !line.is_empty());
-    let prediction = |line: &[u8]| {
-        let line = Line::decode(line).map_err(|error| NodeError::Event(error.to_string()))?;
+    for line in lines.filter(|line| !line.is_empty()) {
+        let line = Line::decode(line).map_err(|error| unreadable(&error))?;
         let event = Event::decode_canonical(line.operation, line.data);
-        match event.map_err(|error| NodeError::Event(error.to_string()))? {
-            Event::PredictionRecorded(recorded) => PreparedPrediction::new(recorded.prediction),
-            other => Err(NodeError::Event(format!("{} is none", other.operation()))),
+        match event.map_err(|error| unreadable(&error))? {
+            Event::PredictionRecorded(recorded) => predictions.push(recorded.prediction)?,
+            other => return Err(unreadable(&format!("{} is none", other.operation()))),
         }
-    };
-    lines.map(prediction).collect()
+    }
+    Ok(predictions.into_iter().collect())
 }
