@@ -7,7 +7,7 @@ use althing::chain::line::{EncodedBatch, Head};
 use althing::governance::command::Command;
 use althing::governance::prediction::PredictionVerdict;
 use althing::ledger::{AppendError, FileLedger, Ledger as _, Row, Upstream, UpstreamError, Wait};
-use althing::node::{Node, NodeError, PreparedPrediction, SharedNode, When};
+use althing::node::{Node, NodeError, PreparedPrediction, PreparedPredictions, SharedNode, When};
 use althing::postgres::Table;
 use althing::testing::StandInVerifier;
 use tempfile::TempDir;
@@ -84,11 +84,13 @@ fn node(upstream: Arc<Rivalled>) -> (Node<FileLedger>, TempDir) {
     (node, dir)
 }
 
-fn prepared(name: &str) -> PreparedPrediction {
+fn prepared(name: &str) -> impl Iterator<Item = PreparedPrediction> {
     let Command::RecordPrediction(prediction) = numbered(name) else {
         panic!("no prediction")
     };
-    PreparedPrediction::new(prediction).unwrap()
+    let mut one = PreparedPredictions::default();
+    one.push(prediction).unwrap();
+    one.into_iter()
 }
 
 /// Records each in a write of its own.
@@ -104,7 +106,7 @@ fn record(
     };
     let mut done = Vec::new();
     for name in names {
-        let mut one = std::iter::once(prepared(name));
+        let mut one = prepared(name);
         let recorded = recording.record(&mut one, When::Clock(start()))?;
         assert!(recorded.refused.is_none());
         done.extend(recorded.recorded);
