@@ -57,7 +57,8 @@ pub struct Refusal {
     /// behind the damage, so what is damaged had been acknowledged), `tail.checkpoint` (the damage
     /// lies at or below a checkpoint), `tail.damaged` (a tail that no crash leaves behind),
     /// `tail.torn`, `segment.incomplete`, `segment.gap`, `segment.seal` (a segment or its seal was
-    /// changed after sealing), `segment.io`.
+    /// changed after sealing), `segment.other` (another ledger stands where this process read one),
+    /// `segment.io`.
     pub code: &'static str,
     /// The number that the damaged line should have.
     pub seq: u64,
@@ -75,6 +76,19 @@ impl Refusal {
             seq: tip.head.seq.saturating_add(1),
             offset: tail.offset,
             message: format!("the last write was cut short after {} bytes", tail.bytes),
+        }
+    }
+
+    /// Where the last known line stood, another stands.
+    pub(super) fn other(tip: &Tip, offset: u64) -> Self {
+        Self {
+            code: "segment.other",
+            seq: tip.head.seq,
+            offset,
+            message: format!(
+                "not the one that was open: entry {} is another",
+                tip.head.seq
+            ),
         }
     }
 

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::contents::Contents;
-use super::diagnosis::{Diagnosis, Known, SegmentStart};
+use super::diagnosis::{Diagnosis, Known, Refusal, SegmentStart};
 use super::layout::Layout;
 use super::lock::{Held as _, Wait};
 use super::open::{Covered, Examined, OpenError, Position, check_found, examine};
-use super::prefix::place_of_last_line;
+use super::prefix::{is_another, place_of_last_line};
 use super::reader::SegmentReader;
 use super::recovery::{self, Recovery};
 use super::settling::{replace_by_copy, settle, settle_and_examine};
@@ -253,6 +253,21 @@ impl<S: Storage> FileLedger<S> {
         self.poisoned
     }
 
+    /// Refuses another ledger in this one's place.
+    fn check_last_line(&self) -> Result<(), OpenError> {
+        let Contents { active, tip, .. } = &self.contents;
+        let dir = &self.layout.dir;
+        let is_another = is_another(&self.storage, &active.path, active.bytes, &tip.head);
+        if is_another.map_err(OpenError::io(dir))? {
+            let offset = self.contents.offset_of_active() + active.bytes;
+            return Err(OpenError::Refused {
+                path: dir.clone(),
+                refusal: Refusal::other(tip, offset),
+            });
+        }
+        Ok(())
+    }
+
     fn examine_the_rest(&self, lock: &S::Lock) -> io::Result<Examined> {
         let active = &self.contents.active;
         let position = Position {
@@ -460,6 +475,7 @@ impl<S: Storage> Ledger for FileLedger<S> {
         let lock = acquire(&self.storage, &self.layout, wait)?;
         let dir = self.layout.dir.clone();
         let (offset, tip) = self.known.unwrap_or((self.bytes(), self.contents.tip));
+        self.check_last_line()?;
         let found = self.examine_the_rest(&lock).map_err(OpenError::io(&dir))?;
         // Under the path there may be another file by now, even one of the same length.
         let sealed = self.contents.sealed.clone();

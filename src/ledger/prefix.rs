@@ -9,7 +9,7 @@ use memchr::memrchr;
 use super::layout::Layout;
 use super::open::Segment;
 use super::storage::Storage;
-use crate::chain::line::{Line, MAX_LINE_BYTES};
+use crate::chain::line::{Head, Line, MAX_LINE_BYTES};
 use crate::chain::place::{Place, Prefix};
 
 /// How a ledger differs from a prefix that it should hold.
@@ -89,6 +89,27 @@ fn is_last_line(bytes: &[u8], prefix: &Prefix) -> bool {
         && line.entry_hash == prefix.tip.head.hash
         && Some(line.timestamp) == prefix.tip.timestamp
         && line.batch.is_last()
+}
+
+/// Whether a segment of at least `bytes` states another hash there than that of `head`, which was its last line.
+/// A segment that is missing or shorter is for others to find.
+pub(super) fn is_another<S: Storage>(
+    storage: &S,
+    path: &Path,
+    bytes: u64,
+    head: &Head,
+) -> io::Result<bool> {
+    let expected = format!("{}\"}}\n", head.hash);
+    let start = bytes.checked_sub(expected.len() as u64);
+    let is_there = storage.len(path).is_ok_and(|found| found >= bytes);
+    let Some(start) = start.filter(|_| is_there) else {
+        return Ok(false);
+    };
+    let mut file = storage.open(path)?;
+    file.seek(SeekFrom::Start(start))?;
+    let mut found = Vec::new();
+    file.take(expected.len() as u64).read_to_end(&mut found)?;
+    Ok(found != expected.as_bytes())
 }
 
 /// Where the last line of these segments stands; `None` where there is no line.

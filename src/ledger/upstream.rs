@@ -271,8 +271,9 @@ impl<S: Storage> FileLedger<S> {
         pulled
     }
 
-    /// Takes what others appended upstream; no turn to append is needed for that. It is as durable as the copy's own lines: until the file is
-    /// next synced, a loss of power may take it, and then it is fetched again.
+    /// Takes what others appended upstream; no turn to append is needed for that. It is as durable as the
+    /// copy's own lines: until the file is next synced, a loss of power may take it, and then it is fetched
+    /// again.
     ///
     /// # Errors
     /// [`UpstreamError`]; whatever whole batches came before it are kept.

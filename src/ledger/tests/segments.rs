@@ -349,8 +349,15 @@ fn writers_take_turns_without_reading_everything_again() {
 #[test]
 fn a_ledger_that_is_taken_up_again_must_hold_what_it_held() {
     let last = |dir: &Path| segments(dir).pop().unwrap();
-    let damages: [Damage<'_>; 3] = [
+    let damages: [Damage<'_>; 4] = [
         ("ledger.io", &|dir| fs::write(last(dir), b"").unwrap()),
+        ("segment.other", &|dir| {
+            // As long as before, with another hash at its end.
+            let mut bytes = fs::read(last(dir)).unwrap();
+            let at = bytes.len() - 5;
+            bytes[at] = if bytes[at] == b'0' { b'1' } else { b'0' };
+            fs::write(last(dir), bytes).unwrap();
+        }),
         ("segment.gap", &|dir| fs::remove_file(last(dir)).unwrap()),
         ("line.malformed", &|dir| {
             let mut bytes = fs::read(last(dir)).unwrap();
