@@ -27,9 +27,11 @@ enum Holds {
     Object,
     /// A text, or null.
     MaybeText,
+    /// An object, or null.
+    MaybeObject,
 }
 
-use Holds::{Flag, List, MaybeText, Number, Object, Text};
+use Holds::{Flag, List, MaybeObject, MaybeText, Number, Object, Text};
 
 impl Holds {
     fn schema(self) -> ObjectBuilder {
@@ -39,12 +41,14 @@ impl Holds {
             Flag => Type::Boolean,
             List => Type::Array,
             Object => Type::Object,
-            MaybeText => {
-                let either = SchemaType::Array(vec![Type::String, Type::Null]);
-                return ObjectBuilder::new().schema_type(either);
-            }
+            MaybeText => return Self::or_null(Type::String),
+            MaybeObject => return Self::or_null(Type::Object),
         };
         ObjectBuilder::new().schema_type(one)
+    }
+
+    fn or_null(one: Type) -> ObjectBuilder {
+        ObjectBuilder::new().schema_type(SchemaType::Array(vec![one, Type::Null]))
     }
 }
 
@@ -64,15 +68,21 @@ fn form(name: &str, description: &str, members: &[(&str, Holds)]) -> RefOr<Schem
     object.build().into()
 }
 
-/// Describes views, each with its members.
+/// Describes views, each with its members: those of another view first, where one is named.
 macro_rules! describe {
-    ($($(#[doc = $doc:literal])+ $name:ident = $view:ty { $($member:ident: $holds:expr),* $(,)? })*) => {$(
+    ($($(#[doc = $doc:literal])+ $name:ident $(: $base:ident)? = $view:ty {
+        $($member:ident: $holds:expr),* $(,)?
+    })*) => {$(
         $(#[doc = $doc])+
         pub(super) struct $name;
 
+        impl $name {
+            const MEMBERS: &[(&str, Holds)] = &[$((stringify!($member), $holds)),*];
+        }
+
         impl PartialSchema for $name {
             fn schema() -> RefOr<Schema> {
-                let members = [$((stringify!($member), $holds)),*];
+                let members = [$($base::MEMBERS,)? Self::MEMBERS].concat();
                 form(<$view as View>::SCHEMA, concat!($($doc),+).trim(), &members)
             }
         }
@@ -104,10 +114,7 @@ describe! {
         executable_until: MaybeText, ended_at: MaybeText, tainted: Flag, ballots: List,
     }
     /// One proposal with its count and ballots, how far the count is from each condition, and its life.
-    Outlook = ProposalOutlook {
-        proposal_id: Text, kind: Text, subject: Text, title: Text, status: Text, proposer: Text,
-        total_weight: Number, ballots: List, conditions: List, life: List,
-    }
+    Outlook: Proposal = ProposalOutlook { conditions: List, outlook: MaybeObject, life: List }
     /// Predictions of each model, and the last that were made outside any grant.
     Models = PredictionsView {
         entries: Number, models: List, others: Object, outside: List, looked_from: Number,
